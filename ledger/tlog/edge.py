@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The right edge of a growing tree: all a writer must hold to append and to sign.
+
+Per tile level the edge keeps the partial tile with its interior hashes; everything to the left is in full tiles, which
+never change. Appending a leaf costs on average one leaf hash and one node hash; the root costs at most 63. The edge of
+a tree of any size is at most 511 hashes a level, so memory does not grow with the log.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ledger.tlog.merkle import fold, node_hash
+from ledger.tlog.tiles import HEIGHT, WIDTH
+
+
+@dataclass(frozen=True, slots=True)
+class FullTile:
+    """A tile that has just become full. `hashes` are its 511 hashes, row by row from the leaves up."""
+
+    level: int
+    number: int
+    hashes: bytes
+
+
+class Edge:
+    """Partial tiles of a tree, one a level. `rows[level][row]` has the hashes of one row, as many as are complete."""
+
+    __slots__ = ("rows", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.rows: list[list[list[bytes]]] = []
+
+    @classmethod
+    def load(cls, size: int, partial: list[list[bytes]]) -> "Edge":
+        """The edge of a tree of `size` from the bottom rows of its partial tiles, lowest level first."""
+        assert size >> (HEIGHT * len(partial)) == 0
+        edge = cls()
+        for level, hashes in enumerate(partial):
+            assert len(hashes) == (size >> (HEIGHT * level)) % WIDTH
+            edge.rows.append(_empty_rows())
+            for value in hashes:
+                _push(edge.rows[level], value)
+        edge.size = size
+        return edge
+
+    def copy(self) -> "Edge":
+        """A working copy: what is appended to it does not show here. Hashes are shared, rows are not."""
+        other = Edge()
+        other.size = self.size
+        other.rows = [[row.copy() for row in tile] for tile in self.rows]
+        return other
+
+    def append(self, leaf_hashes: Iterable[bytes]) -> list[FullTile]:
+        """Add leaves; returns the tiles that became full, in the order in which they did."""
+        full: list[FullTile] = []
+        for leaf in leaf_hashes:
+            carry, level = leaf, 0
+            while True:
+                if level == len(self.rows):
+                    self.rows.append(_empty_rows())
+                tile = self.rows[level]
+                _push(tile, carry)
+                if len(tile[0]) < WIDTH:
+                    break
+                # The tile's root is the next hash of the level above, and a new tile begins here.
+                number = (self.size + 1 >> HEIGHT * (level + 1)) - 1
+                full.append(FullTile(level, number, b"".join(b"".join(row) for row in tile)))
+                carry = tile[HEIGHT][0]
+                self.rows[level] = _empty_rows()
+                level += 1
+            self.size += 1
+        return full
+
+    def root(self) -> bytes:
+        """Root hash (RFC 6962 §2.1) of the whole tree."""
+        peaks = []
+        for tile in self.rows:
+            width = len(tile[0])
+            peaks += [tile[row][-1] for row in range(HEIGHT) if width >> row & 1]
+        return fold(peaks[::-1])
+
+    def hash(self, level: int, number: int, row: int, position: int) -> bytes | None:
+        """A hash of a partial tile, or None when tile (level, number) is not at the edge."""
+        if level < len(self.rows) and number == self.size >> HEIGHT * (level + 1):
+            hashes = self.rows[level][row]
+            if position < len(hashes):
+                return hashes[position]
+        return None
+
+
+def _empty_rows() -> list[list[bytes]]:
+    return [[] for _ in range(HEIGHT + 1)]
+
+
+def _push(tile: list[list[bytes]], value: bytes) -> None:
+    """Add a hash to the bottom row; each row that gets an even count completes a hash of the row above."""
+    row = 0
+    tile[0].append(value)
+    while row < HEIGHT and not len(tile[row]) & 1:
+        hashes = tile[row]
+        row += 1
+        tile[row].append(node_hash(hashes[-2], hashes[-1]))
