@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Day documents (spec/day.md), made from what the root log holds.
+
+Only the date, the index of the `day.closed` entry and the checkpoint signed by its append are stored. The rest follows
+from the log, which never changes, so a document asked for again is the same to the byte.
+"""
+
+import msgspec
+
+from ledger.log import canonical
+from ledger.log.ledger import Ledger
+from ledger.log.store import Day
+from ledger.tlog.checkpoint import read_checkpoint
+from ledger.tlog.text import format_base64
+
+
+class HeadsProof(msgspec.Struct, frozen=True, kw_only=True):
+    entry: str
+    inclusion_path: list[str]
+
+
+class DayDocument(msgspec.Struct, frozen=True, kw_only=True):
+    format: str = "ledger-day/v1"
+    date: str
+    heads: HeadsProof
+    entry: str
+    entry_index: int
+    inclusion_path: list[str]
+    checkpoint: str
+    previous_checkpoint: str | None
+    consistency_path: list[str]
+
+    def text(self) -> bytes:
+        """The document as a file: strict JCS and one final newline."""
+        return canonical.encode(self) + b"\n"
+
+
+def day_document(ledger: Ledger, day: Day) -> DayDocument:
+    root = ledger.root
+    edge = root.committed.edge
+    size = read_checkpoint(day.checkpoint).size
+    heads, entry = ledger.store.leaves(root.number, day.entry_index - 1, day.entry_index + 1)
+    earlier = [other for other in ledger.store.days() if other.date < day.date]
+    previous = earlier[-1].checkpoint if earlier else None
+
+    def path(index: int) -> list[str]:
+        return [format_base64(value) for value in root.tree.inclusion_path(edge, index, size)]
+
+    consistency = [] if previous is None else root.tree.consistency_path(edge, read_checkpoint(previous).size, size)
+    return DayDocument(
+        date=day.date,
+        heads=HeadsProof(entry=heads.decode(), inclusion_path=path(day.entry_index - 1)),
+        entry=entry.decode(),
+        entry_index=day.entry_index,
+        inclusion_path=path(day.entry_index),
+        checkpoint=day.checkpoint,
+        previous_checkpoint=previous,
+        consistency_path=[format_base64(value) for value in consistency],
+    )

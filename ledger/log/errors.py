@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why the ledger refuses, split by what the caller does next.
+
+    LedgerError
+    ├── MalformedRequestError      400  send JSON
+    ├── UnauthorizedError          401  present a live credential
+    ├── ForbiddenError             403  ask somebody who may
+    ├── NotFoundError              404  look elsewhere
+    ├── ConflictError              409  read what is there, then decide again
+    ├── TooLargeError              413  send less at once
+    ├── InvalidRequestError        422  correct the named places
+    ├── UnavailableError           503  try again after `retry_after` seconds; nothing was written
+    ├── ConfigurationError              an operator must change something before the service can start
+    └── DamagedError               500  run `ledger check`: stored data that must exist does not
+
+    OutcomeUnknownError                 the store may or may not have committed: stop this log, reload, go on from there
+
+Statuses are named for orientation only; `web/problems.py` owns them.
+"""
+
+from typing import Any
+
+
+class LedgerError(Exception):
+    """Base of what the ledger refuses on purpose. `code` is one of the published codes; `details` goes into the
+    answer.
+    """
+
+    code = "INTERNAL"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class MalformedRequestError(LedgerError):
+    code = "VALIDATION_ERROR"
+
+
+class UnauthorizedError(LedgerError):
+    code = "UNAUTHORIZED"
+
+
+class ForbiddenError(LedgerError):
+    code = "FORBIDDEN"
+
+
+class NotFoundError(LedgerError):
+    code = "NOT_FOUND"
+
+
+class ConflictError(LedgerError):
+    code = "CONFLICT"
+
+
+class TooLargeError(LedgerError):
+    code = "VALIDATION_ERROR"
+
+
+class InvalidRequestError(LedgerError):
+    """`errors` names each wrong place: [{"loc": ["body", "events", 3, "call_id"], "msg": "…"}]."""
+
+    code = "VALIDATION_ERROR"
+
+    def __init__(self, message: str, errors: list[dict[str, Any]]) -> None:
+        super().__init__(message, errors=errors)
+
+    @classmethod
+    def at(cls, loc: list[str | int], msg: str) -> "InvalidRequestError":
+        return cls(msg, [{"loc": loc, "msg": msg}])
+
+
+class UnavailableError(LedgerError):
+    code = "LEDGER_UNAVAILABLE"
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.retry_after = retry_after
+
+
+class ConfigurationError(LedgerError):
+    code = "NOT_CONFIGURED"
+
+
+class DamagedError(LedgerError):
+    code = "INTERNAL"
+
+
+class OutcomeUnknownError(Exception):
+    """The store lost contact, or failed, after it was told to commit."""

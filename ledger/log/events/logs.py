@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events about logs themselves: their birth, their keys, the commitments and days of the root log, self-checks."""
+
+from typing import ClassVar, Literal
+
+from msgspec import UNSET, UnsetType
+
+from ledger.log.events import Event, EventClass, Governing, register
+
+
+@register
+class LogGenesis(Governing, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Leaf 0 of every log. The only governing event without `as_of`."""
+
+    type: ClassVar[str] = "log.genesis"
+    origin: str
+    kind: Literal["root", "tenant"]
+    entry_rule: str
+    vkey: str
+    # Seconds within which the root log covers a signed head; in the root log only.
+    max_commit_delay: int | UnsetType = UNSET
+
+
+@register
+class LogCreated(Governing, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    type: ClassVar[str] = "log.created"
+    origin: str
+    vkey: str
+
+
+@register
+class SigningKeyRotated(Governing, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    type: ClassVar[str] = "signing_key.rotated"
+    origin: str
+    vkey: str
+    previous_vkey: str
+    endorsement: str
+
+
+@register
+class HeadsCommitted(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    type: ClassVar[str] = "heads.committed"
+    event_class: ClassVar[EventClass] = EventClass.RECORD
+    count: int
+    root: str
+
+
+@register
+class DayClosed(Governing, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    type: ClassVar[str] = "day.closed"
+    date: str
+    previous: str | UnsetType = UNSET
+
+
+@register
+class ReleasePublished(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Digest of the verifier that this service hands out."""
+
+    type: ClassVar[str] = "release.published"
+    event_class: ClassVar[EventClass] = EventClass.RECORD
+    version: str
+    sha256: str
+
+
+@register
+class LedgerVerified(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    type: ClassVar[str] = "ledger.verified"
+    event_class: ClassVar[EventClass] = EventClass.RECORD
+    size: int
+    root: str
+    actor: str
+
+
+@register
+class LedgerTamperDetected(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    type: ClassVar[str] = "ledger.tamper_detected"
+    event_class: ClassVar[EventClass] = EventClass.RECORD
+    size: int
+    first_index: int
+    check: str
+    actor: str

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verifying receipts and day documents that somebody kept, against the keys this service knows.
+
+A convenience for callers who trust the service. The steps are those of spec/receipt.md and spec/day.md; the independent
+check of the same files is `ledger-verify`, which shares no code with this.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ledger.log import canonical
+from ledger.log.entry import Envelope, read_envelope
+from ledger.log.errors import MalformedRequestError
+from ledger.log.events import UnknownEventError, read_event
+from ledger.log.events.logs import DayClosed, HeadsCommitted
+from ledger.log.fold import LogsState
+from ledger.log.ledger import Ledger
+from ledger.log.receipts import heads_line
+from ledger.log.sealed import digest_of, read_disclosure
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
+from ledger.tlog.errors import MalformedError, TlogError
+from ledger.tlog.merkle import leaf_hash, verify_consistency, verify_inclusion
+from ledger.tlog.note import VerifierKey, parse_vkey
+from ledger.tlog.text import parse_hash
+
+
+class _Heads(msgspec.Struct, forbid_unknown_fields=True):
+    entry: str
+    inclusion_path: list[str]
+
+
+class _Day(msgspec.Struct, forbid_unknown_fields=True):
+    format: str
+    date: str
+    heads: _Heads
+    entry: str
+    entry_index: int
+    inclusion_path: list[str]
+    checkpoint: str
+    previous_checkpoint: str | None
+    consistency_path: list[str]
+
+
+class _Root(msgspec.Struct, forbid_unknown_fields=True):
+    checkpoint: str
+    entry: str
+    entry_index: int
+    entry_path: list[str]
+    heads_count: int
+    heads_index: int
+    heads_path: list[str]
+
+
+class _Receipt(msgspec.Struct, forbid_unknown_fields=True):
+    format: str
+    entry: str
+    leaf_index: int
+    inclusion_path: list[str]
+    checkpoint: str
+    disclosures: list[str]
+    root: _Root | None
+    daily_root: _Day | None
+
+
+class _RefusedError(Exception):
+    """The evidence does not hold; the text says why."""
+
+
+def verify_receipt(ledger: Ledger, text: bytes) -> str | None:
+    """None when the receipt file holds, else why not."""
+    return _reason(lambda: _check_receipt(ledger, _read_file(text, _Receipt, "ledger-receipt/v1")))
+
+
+def verify_day(ledger: Ledger, text: bytes) -> str | None:
+    """None when the day document holds, else why not."""
+    return _reason(lambda: _check_day(ledger, _read_file(text, _Day, "ledger-day/v1")))
+
+
+def _reason(check: Any) -> str | None:
+    try:
+        check()
+    except (_RefusedError, TlogError, UnknownEventError) as refusal:
+        return str(refusal)
+    except (msgspec.MsgspecError, MalformedRequestError, ValueError, RecursionError) as error:
+        return f"not in the format: {error}"
+    return None
+
+
+def _read_file(text: bytes, shape: Any, name: str) -> Any:
+    if not text.endswith(b"\n"):
+        raise _RefusedError("a file of this format ends in one newline")
+    canonical.read_strict(text[:-1])
+    value = msgspec.json.decode(text[:-1], type=shape)
+    _require(value.format == name, f"the format is {value.format!r}, want {name!r}")
+    return value
+
+
+def _require(condition: bool, reason: str) -> None:
+    if not condition:
+        raise _RefusedError(reason)
+
+
+def _check_receipt(ledger: Ledger, receipt: _Receipt) -> None:
+    envelope = _entry(receipt.entry)
+    # The origin is only a hint where to look for the key; the signature then binds it.
+    checkpoint = _open(ledger, receipt.checkpoint)
+    _require(
+        checkpoint.origin == envelope.source, f"the entry is of {envelope.source!r}, the head of {checkpoint.origin!r}"
+    )
+    _include(receipt.leaf_index, receipt.entry, receipt.inclusion_path, checkpoint)
+    for disclosure in receipt.disclosures:
+        _check_disclosure(envelope, disclosure)
+    if receipt.root is not None:
+        _check_root(ledger, receipt.root, checkpoint.origin, receipt.checkpoint)
+    if receipt.daily_root is not None:
+        _check_day(ledger, receipt.daily_root)
+        _require(
+            receipt.root is not None
+            and receipt.daily_root.heads.entry == receipt.root.entry
+            and receipt.daily_root.entry_index == receipt.root.entry_index + 1,
+            "the day is not the one that closed over this receipt's root entry",
+        )
+
+
+def _check_root(ledger: Ledger, root: _Root, origin: str, note: str) -> None:
+    head = _open(ledger, root.checkpoint)
+    _require(head.origin == ledger.root.origin, f"{head.origin!r} is not the root log")
+    committed = read_event(_entry(root.entry))
+    if not isinstance(committed, HeadsCommitted):
+        raise _RefusedError("root.entry is not a heads.committed entry")
+    _require(committed.count == root.heads_count, f"the entry commits {committed.count} heads, not {root.heads_count}")
+    line = leaf_hash(heads_line(origin, note))
+    verify_inclusion(root.heads_index, root.heads_count, line, _path(root.heads_path), parse_hash(committed.root))
+    _include(root.entry_index, root.entry, root.entry_path, head)
+
+
+def _check_day(ledger: Ledger, day: _Day) -> None:
+    head = _open(ledger, day.checkpoint)
+    _require(head.origin == ledger.root.origin, f"{head.origin!r} is not the root log")
+    closed, committed = read_event(_entry(day.entry)), read_event(_entry(day.heads.entry))
+    if not isinstance(closed, DayClosed) or not isinstance(committed, HeadsCommitted):
+        raise _RefusedError("a day needs a day.closed entry behind a heads.committed entry")
+    _require(closed.date == day.date, f"the entry closes {closed.date}, not {day.date}")
+    _include(day.entry_index, day.entry, day.inclusion_path, head)
+    _include(day.entry_index - 1, day.heads.entry, day.heads.inclusion_path, head)
+    if day.previous_checkpoint is None:
+        _require(closed.previous is msgspec.UNSET and not day.consistency_path, "the day before is missing")
+        return
+    previous = _open(ledger, day.previous_checkpoint)
+    _require(previous.origin == head.origin, f"{previous.origin!r} is not the root log")
+    _require(closed.previous is not msgspec.UNSET, "the first day has no day before")
+    _require(previous.size < head.size, "the day before is not older")
+    verify_consistency(previous.size, head.size, _path(day.consistency_path), previous.root, head.root)
+
+
+def _check_disclosure(envelope: Envelope, text: str) -> None:
+    pointer = read_disclosure(text).pointer
+    value: Any = {"data": msgspec.json.decode(envelope.data)}
+    for step in pointer.split("/")[1:]:
+        value = value.get(step) if isinstance(value, dict) else None
+    _require(
+        value == {"$sealed": digest_of(text)},
+        f"a disclosure does not belong to the commitment at {pointer[:80]!r}",
+    )
+
+
+def _entry(text: str) -> Envelope:
+    canonical.read_strict(text.encode())
+    return read_envelope(text.encode())
+
+
+def _open(ledger: Ledger, note: str) -> Checkpoint:
+    """The checkpoint of a note that a key of this ledger signed, whichever log's it is."""
+    origin = read_checkpoint(note).origin
+    return open_checkpoint(note, vkeys_of(ledger, origin))
+
+
+def vkeys_of(ledger: Ledger, origin: str) -> list[VerifierKey]:
+    """Every key that the root log ever named for an origin."""
+    history = ledger.root.committed.state[LogsState].vkeys.get(origin)
+    if history is None:
+        raise MalformedError(f"there is no log {origin!r} here")
+    return [parse_vkey(vkey) for _, vkey in history]
+
+
+def _include(index: int, entry: str, path: Sequence[str], head: Checkpoint) -> None:
+    verify_inclusion(index, head.size, leaf_hash(entry.encode()), _path(path), head.root)
+
+
+def _path(path: Sequence[str]) -> list[bytes]:
+    return [parse_hash(value) for value in path]

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports (spec/export.md): a complete range of a log in a folder, to be checked without us.
+
+Streamed in chunks by index, so memory does not grow with the range. The folder appears under its name only when it is
+whole.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from ledger.log import canonical
+from ledger.log.days import DayDocument
+from ledger.log.errors import ConflictError, InvalidRequestError
+from ledger.log.ledger import Ledger
+from ledger.log.receipts import RootProof, base64_path, covering_head, disclosures_of, root_proof
+from ledger.log.sequencer import Log
+from ledger.tlog.checkpoint import read_checkpoint
+
+CHUNK = 1000
+
+_README = """This folder is an export of a decision log: every entry from index {start} to {last}, with a proof that
+none is missing.
+
+    python3 ledger-verify.pyz export . --key VKEY --root-key VKEY
+
+Take the two vkeys from somewhere you trust, not from this folder and not from whoever gave it to you. The verifier in
+this folder is a convenience: who distrusts its origin takes it from elsewhere, or compares its SHA-256.
+
+manifest.json      range, signed checkpoint, proofs, digests of the other files
+entries.jsonl      the entries, one a line; SHA-256 of a zero byte and the line is a leaf of the log
+disclosures.jsonl  values of sealed fields, where they are disclosed
+"""
+
+
+class ExportedFile(msgspec.Struct, frozen=True):
+    name: str
+    sha256: str
+    size: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "stop": "to"}):
+    format: str = "ledger-export/v1"
+    origin: str
+    start: int
+    stop: int
+    checkpoint: str
+    left: list[str]
+    right: list[str]
+    root: RootProof | None
+    daily_root: DayDocument | None
+    files: list[ExportedFile]
+
+
+def write_export(
+    ledger: Ledger,
+    log: Log,
+    start: int,
+    stop: int | None,
+    out: Path,
+    *,
+    disclose: bool,
+    verifier: Path,
+    progress: Callable[[int], None],
+) -> Manifest:
+    """Write entries [start, stop) to the new folder `out`; `stop` None means all there are.
+
+    Raises InvalidRequestError for an empty range or one beyond the log, ConflictError when `out` exists.
+    """
+    committed = log.committed
+    stop = committed.head.size if stop is None else stop
+    if not 0 <= start < stop <= committed.head.size:
+        raise InvalidRequestError.at(
+            ["from", "to"], f"want 0 <= from < to <= {committed.head.size}, got {start} and {stop}"
+        )
+    if out.exists():
+        raise ConflictError(f"{out} exists already; an export makes a new folder")
+    unfinished = out.with_name(out.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+
+    covering = covering_head(ledger, log, stop - 1)
+    checkpoint = committed.head.checkpoint if covering is None else covering[0].checkpoint
+    size = read_checkpoint(checkpoint).size
+    _write_entries(ledger, log, start, stop, unfinished, disclose, progress)
+    shutil.copyfile(verifier, unfinished / "ledger-verify.pyz")
+    (unfinished / "README.txt").write_text(_README.format(start=start, last=stop - 1))
+    manifest = Manifest(
+        origin=log.origin,
+        start=start,
+        stop=stop,
+        checkpoint=checkpoint,
+        left=base64_path(log.tree.subtree_hashes(committed.edge, 0, start)),
+        right=base64_path(log.tree.subtree_hashes(committed.edge, stop, size)),
+        root=None if covering is None else root_proof(ledger, covering[0]),
+        daily_root=None if covering is None else covering[1],
+        files=[_digest(path) for path in sorted(unfinished.iterdir())],
+    )
+    (unfinished / "manifest.json").write_bytes(canonical.encode(manifest) + b"\n")
+    unfinished.rename(out)
+    return manifest
+
+
+def _write_entries(
+    ledger: Ledger, log: Log, start: int, stop: int, folder: Path, disclose: bool, progress: Callable[[int], None]
+) -> None:
+    with (folder / "entries.jsonl").open("wb") as entries, (folder / "disclosures.jsonl").open("wb") as disclosures:
+        for first in range(start, stop, CHUNK):
+            leaves = ledger.store.leaves(log.number, first, min(first + CHUNK, stop))
+            for index, leaf in enumerate(leaves, first):
+                entries.write(leaf + b"\n")
+                if disclose and (texts := disclosures_of(ledger, log, index)):
+                    disclosures.write(canonical.encode({"disclosures": texts, "index": index}) + b"\n")
+            progress(len(leaves))
+
+
+def _digest(path: Path) -> ExportedFile:
+    with path.open("rb") as file:
+        return ExportedFile(path.name, hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)

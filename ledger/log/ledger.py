@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger of one deployment: all its logs, with what they share.
+
+Logs are made by an explicit command only, never because data is missing: a ledger that finds nothing says so and stops.
+"""
+
+import os
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from msgspec import UNSET
+
+from ledger.log.entry import ENTRY_RULE
+from ledger.log.errors import NotFoundError
+from ledger.log.events.logs import LogCreated, LogGenesis, ReleasePublished
+from ledger.log.fold import LogsState, Part, empty_state, fold
+from ledger.log.keys import create_signing_key, load_signing_key
+from ledger.log.keystore import DataKey, Keystore
+from ledger.log.sequencer import Committed, Draft, Log, Sequencer, WorkingCopy
+from ledger.log.store import ROOT_LOG, Head, LogRecord, Secret, Store
+from ledger.log.tree import TileCache, Tree
+from ledger.log.vault import Vault
+from ledger.tlog.edge import Edge
+from ledger.tlog.merkle import EMPTY_ROOT
+
+MAX_COMMIT_DELAY = 60
+"""Seconds within which the root log promises to cover a signed head."""
+
+_EMPTY_HEAD = Head(0, EMPTY_ROOT, "", -1, 0)
+_DAY = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The verifier that this deployment hands out."""
+
+    version: str
+    sha256: str
+
+
+class Ledger:
+    """Opened logs, loaded on first use. `parts` are the layers that fold tenant logs."""
+
+    def __init__(
+        self,
+        store: Store,
+        keystore: Keystore,
+        vault: Vault,
+        parts: Sequence[type[Part]],
+        clock: Callable[[], int],
+        max_queued: int = 20_000,
+    ) -> None:
+        self.store = store
+        self.keystore = keystore
+        self.vault = vault
+        self.clock = clock
+        self.sequencer = Sequencer(store, keystore, clock, max_queued)
+        self._parts = parts
+        self._tiles = TileCache()
+        self._logs: dict[int, Log] = {}
+        self._lock = threading.RLock()
+        self._records = {record.number: record for record in store.logs()}
+        self.root = self.log(ROOT_LOG)
+
+    def log(self, number: int) -> Log:
+        """A log by number. Raises NotFoundError."""
+        log = self._logs.get(number)
+        if log is None:
+            with self._lock:
+                log = self._logs.get(number) or self._load(number)
+        return log
+
+    def log_of(self, *, log_id: str | None = None, tenant_id: str | None = None) -> Log:
+        """A log by the random part of its path, or by tenant. Raises NotFoundError."""
+        for record in self._records.values():
+            if record.log_id == log_id or (tenant_id is not None and record.tenant_id == tenant_id):
+                return self.log(record.number)
+        raise NotFoundError("there is no such log")
+
+    def records(self) -> list[LogRecord]:
+        return list(self._records.values())
+
+    def _load(self, number: int) -> Log:
+        record = self._records.get(number)
+        if record is None:
+            raise NotFoundError("there is no such log")
+        tree = Tree(self.store, number, self._tiles)
+        parts: Sequence[type[Part]] = [LogsState] if number == ROOT_LOG else self._parts
+        # The head is read first: governing entries that come later are folded when the log is caught up.
+        head = self.store.head(number)
+        governing = ((i, leaf) for i, leaf in self.store.governing(number, 0) if i < head.size)
+        state = fold(empty_state(parts), governing)
+        logs = state if number == ROOT_LOG else self.root.committed.state
+        signer = load_signing_key(record.origin, logs[LogsState].current_vkey(record.origin), self.store, self.vault)
+        box = self.store.secret(_pepper_name(number))
+        assert box is not None, f"log {number} has no pepper"
+        pepper = self.vault.open(_pepper_name(number), box)
+        log = Log(record, tree, signer, pepper, Committed(head, tree.load_edge(head.size), state))
+        self._logs[number] = log
+        return log
+
+    def data_key(self, log: Log, subject: str | None, now: int) -> DataKey:
+        return data_key(self.keystore, log, subject, now)
+
+    def close(self) -> None:
+        self.keystore.close()
+        self.store.close()
+
+
+def data_key(keystore: Keystore, log: Log, subject: str | None, now: int) -> DataKey:
+    """The day's key for what belongs to a data subject, or to nobody in particular."""
+    bucket = b"class\x00standard" if subject is None else b"subject\x00" + subject.encode()
+    return keystore.key_for(log.number, log.digest(bucket), now // _DAY)
+
+
+FirstDrafts = Callable[[Log], Sequence[Draft]]
+
+
+def initialise(
+    store: Store,
+    keystore: Keystore,
+    vault: Vault,
+    host: str,
+    clock: Callable[[], int],
+    parts: Sequence[type[Part]],
+    tenant_id: str,
+    first_drafts: FirstDrafts,
+    release: Release,
+) -> tuple[str, str]:
+    """Make the root log and the first tenant's log, in one transaction. Returns their vkeys: (root, tenant).
+
+    `first_drafts` gives the entries that follow the tenant log's genesis. Raises ConflictError when a ledger is there.
+    """
+    now = clock()
+    log_id = secrets.token_hex(8)
+    records = [
+        LogRecord(ROOT_LOG, "root", f"{host}/root", None),
+        LogRecord(ROOT_LOG + 1, log_id, f"{host}/log/{log_id}", tenant_id),
+    ]
+    logs, sealed = [], list[Secret]()
+    for record in records:
+        signer, secret = create_signing_key(record.origin, vault)
+        pepper = os.urandom(32)
+        sealed += [secret, Secret(_pepper_name(record.number), vault.seal(_pepper_name(record.number), pepper))]
+        kinds: Sequence[type[Part]] = [LogsState] if record.number == ROOT_LOG else parts
+        committed = Committed(_EMPTY_HEAD, Edge(), empty_state(kinds))
+        logs.append(Log(record, Tree(store, record.number, TileCache()), signer, pepper, committed))
+    root, tenant = logs
+    vkeys = root.signer.vkey.format(), tenant.signer.vkey.format()
+
+    copies = [WorkingCopy(log, now, {}) for log in logs]
+    copies[0].take(
+        lambda _: [
+            _genesis(root, "root", tuple(records) + tuple(sealed)),
+            Draft(LogCreated(origin=tenant.origin, vkey=vkeys[1]), subject=tenant.origin),
+            Draft(ReleasePublished(version=release.version, sha256=release.sha256), subject=release.version),
+        ]
+    )
+    copies[1].take(lambda _: [_genesis(tenant, "tenant"), *first_drafts(tenant)])
+    keystore.flush()
+    batches = [copy.finish() for copy in copies]
+    store.append([], [], lambda heads, known: batches)
+    return vkeys
+
+
+def _genesis(log: Log, kind: Literal["root", "tenant"], side: tuple[LogRecord | Secret, ...] = ()) -> Draft:
+    event = LogGenesis(
+        origin=log.origin,
+        kind=kind,
+        entry_rule=ENTRY_RULE,
+        vkey=log.signer.vkey.format(),
+        max_commit_delay=MAX_COMMIT_DELAY if kind == "root" else UNSET,
+    )
+    return Draft(event, subject=log.origin, side=side)
+
+
+def _pepper_name(number: int) -> str:
+    return f"pepper/{number}"

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the log asks of a database: one contract, so that everything outside this package is storage-neutral.
+
+Writing is one verb. `append` opens a transaction, locks the heads of the named logs, looks up dedup keys, calls `build`
+with what it found, writes the batches that `build` returns, and commits. Whatever happens, a batch is in the store
+whole or not at all:
+
+* an exception from `build`, or a database that refuses before the commit: rolled back, the exception passes on
+  (database errors as UnavailableError);
+* a database that fails during the commit: OutcomeUnknownError. The caller must not use what it built; it reads the
+  heads again and goes on from there.
+
+A batch for a log that was not named makes that log: its LogRecord is among the side rows (ConflictError when it
+exists).
+
+`build` may be called again with fresher heads, so it must not keep anything of an earlier call.
+
+Reading is by log number and leaf index, never under a lock; a reader sees committed data only.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from ledger.tlog.edge import FullTile
+
+ROOT_LOG = 0
+"""Number of the root log; tenant logs count from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A log that exists. `log_id` is the random part of its origin and path, or "root"."""
+
+    number: int
+    log_id: str
+    origin: str
+    tenant_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest committed state of a log. `checkpoint` is the signed note, empty before the first entry."""
+
+    size: int
+    root: bytes
+    checkpoint: str
+    last_governing: int
+    last_id: int
+
+
+class Row(NamedTuple):
+    """One entry with what is kept beside it. Times are milliseconds since the epoch."""
+
+    leaf_index: int
+    event_id: bytes
+    type: str
+    governing: bool
+    recorded_at: int
+    key_id: str | None
+    agent_id: str | None
+    tool_name: str | None
+    verdict: str | None
+    mode: str | None
+    env: str | None
+    dedup: bytes | None
+    request: bytes | None
+    data_key: bytes | None
+    leaf: bytes
+    sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedHead:
+    """A head as the root log committed it: line `position` of the heads tree of root-log entry `root_index`."""
+
+    root_index: int
+    position: int
+    log_number: int
+    size: int
+    checkpoint: str
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A closed day: where its `day.closed` entry is, and the root-log checkpoint signed by that very append."""
+
+    date: str
+    entry_index: int
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A sealed secret under its name in the vault."""
+
+    name: str
+    box: bytes
+
+
+SideRow = CommittedHead | Day | Secret | LogRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that one transaction adds to one log."""
+
+    log_number: int
+    head: Head
+    rows: Sequence[Row]
+    tiles: Sequence[FullTile]
+    side: Sequence[SideRow] = ()
+
+
+class Known(NamedTuple):
+    """An entry already stored under a dedup key."""
+
+    leaf_index: int
+    event_id: bytes
+    request: bytes | None
+
+
+class Sealed(NamedTuple):
+    """The disclosures of an entry as stored."""
+
+    blob: bytes
+    data_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries a listing wants. None means any. Times are milliseconds, `until` excluded."""
+
+    types: Sequence[str] = ()
+    key_id: str | None = None
+    agent_id: str | None = None
+    tool_name: str | None = None
+    verdict: str | None = None
+    mode: str | None = None
+    env: str | None = None
+    since: int | None = None
+    until: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries (index, leaf) of a listing, newest first, and below which index the next page starts; None at the end."""
+
+    entries: list[tuple[int, bytes]] = field(default_factory=list)
+    below: int | None = None
+
+
+Build = Callable[[Mapping[int, Head], Mapping[bytes, Known]], Sequence[Batch]]
+
+
+class Store(Protocol):
+    """See the module's text for `append`. Every method may raise UnavailableError."""
+
+    def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None: ...
+
+    def logs(self) -> list[LogRecord]: ...
+
+    def heads(self) -> dict[int, Head]: ...
+
+    def head(self, log_number: int) -> Head: ...
+
+    def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
+        """Leaves [start, stop), as many as exist; at most a few thousand at a time."""
+        ...
+
+    def rows(self, log_number: int, start: int, stop: int) -> list[Row]:
+        """The same with everything beside them."""
+        ...
+
+    def governing(self, log_number: int, start: int) -> Iterator[tuple[int, bytes]]:
+        """Governing entries (index, leaf) from `start` on, in order."""
+        ...
+
+    def find(self, log_number: int, event_id: bytes) -> int | None:
+        """Leaf index of an entry by id. O(log n), by the order of ids; no index is kept for it."""
+        ...
+
+    def sealed(self, log_number: int, index: int) -> Sealed | None: ...
+
+    def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page: ...
+
+    def tile(self, log_number: int, level: int, number: int) -> bytes | None:
+        """A stored full tile: 511 hashes."""
+        ...
+
+    def tile_roots(self, log_number: int, level: int, start: int, stop: int) -> list[bytes]:
+        """Root hashes of full tiles [start, stop) of a level."""
+        ...
+
+    def secret(self, name: str) -> bytes | None: ...
+
+    def committed_sizes(self) -> dict[int, int]:
+        """For each log the size of the newest head that the root log has committed."""
+        ...
+
+    def committed_heads(self, root_index: int) -> list[CommittedHead]: ...
+
+    def covering_head(self, log_number: int, index: int) -> CommittedHead | None:
+        """The first committed head of a log whose tree holds leaf `index`."""
+        ...
+
+    def days(self) -> list[Day]: ...
+
+    def day(self, date: str) -> Day | None: ...
+
+    def note(self, name: str) -> str | None:
+        """A named remark of the service itself, e.g. the newest self-check."""
+        ...
+
+    def put_note(self, name: str, text: str) -> None: ...
+
+    def close(self) -> None: ...

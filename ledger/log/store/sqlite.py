@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store on SQLite: one file, one writing process, WAL, every commit synced to disk.
+
+The writing connection is used by one thread at a time, under `_write_lock`; each thread that reads has a connection of
+its own. That another process does not write is the service's business (`ledger/log/lock.py`); SQLite's own lock would
+only turn the mistake into a delay.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ledger.log.errors import ConfigurationError, ConflictError, OutcomeUnknownError, UnavailableError
+from ledger.log.store import (
+    Batch,
+    Build,
+    CommittedHead,
+    Day,
+    Filter,
+    Head,
+    Known,
+    LogRecord,
+    Page,
+    Row,
+    Sealed,
+    Secret,
+    SideRow,
+    named_sql,
+)
+
+SCHEMA_VERSION = 1
+PAGE_BYTES = 16384
+# A listing looks at this many entries for one answer; with a rare filter it returns a short page and a cursor.
+SEARCH_SPAN = 50_000
+
+_SQL = named_sql.load("sqlite.sql")
+_INDEX_MASK = (1 << 40) - 1
+
+
+def _position(log_number: int, index: int) -> int:
+    return log_number << 40 | index
+
+
+def _tile_position(log_number: int, level: int, number: int) -> int:
+    return log_number << 40 | level << 36 | number
+
+
+class SqliteStore:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the database at `path`. Raises ConfigurationError when it is not there or of another version."""
+        self._path = path
+        self._read_only = read_only
+        self._local = threading.local()
+        self._write_lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+        if not path.exists():
+            raise ConfigurationError(f"no ledger at {path}: run `ledger init` first, or restore the file from a backup")
+        version = self._reader().execute("pragma user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            raise ConfigurationError(f"{path} has format {version}, this program reads {SCHEMA_VERSION}")
+        self._writer = None if read_only else self._connect()
+
+    @classmethod
+    def initialise(cls, path: Path) -> "SqliteStore":
+        """Make a new, empty database. Raises ConflictError when the file exists."""
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            raise ConflictError(f"{path} exists already") from None
+        schema = named_sql.read("sqlite_schema.sql")
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.execute(f"pragma page_size = {PAGE_BYTES}")
+            connection.execute("pragma journal_mode = wal")
+            connection.executescript(f"begin; {schema}; pragma user_version = {SCHEMA_VERSION}; commit;")
+        finally:
+            connection.close()
+        return cls(path)
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "ro" if self._read_only else "rw"
+        try:
+            connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=10,
+            )
+            connection.executescript("pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -16384;")
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"{self._path} cannot be opened: {error}") from error
+        self._connections.append(connection)
+        return connection
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
+
+    def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
+
+    # Writing
+
+    def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
+        with self._write_lock:
+            connection = self._begin()
+            try:
+                heads = {number: self._head(connection, number) for number in log_numbers}
+                batches = build(heads, self._known(connection, dedup_keys))
+                for batch in batches:
+                    self._write(connection, batch, heads.get(batch.log_number))
+            except BaseException as error:
+                self._rollback(connection)
+                if isinstance(error, sqlite3.IntegrityError):
+                    raise ConflictError(f"the store holds something of that name already: {error}") from error
+                if isinstance(error, sqlite3.Error):
+                    raise UnavailableError(f"the store refused a write: {error}", retry_after=5) from error
+                raise
+            self._commit(connection)
+
+    def _begin(self) -> sqlite3.Connection:
+        if self._writer is None:
+            raise UnavailableError("the store is open for reading only")
+        try:
+            self._writer.execute("begin immediate")
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the store cannot be written: {error}", retry_after=5) from error
+        return self._writer
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("commit")
+        except sqlite3.Error as error:
+            # SQLite may have synced the commit before it failed; only the file knows.
+            self._rollback(connection)
+            raise OutcomeUnknownError(f"commit failed: {error}") from error
+
+    @staticmethod
+    def _rollback(connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("rollback")
+
+    def _write(self, connection: sqlite3.Connection, batch: Batch, before: Head | None) -> None:
+        for side in batch.side:
+            self._write_side(connection, side)
+        head, number = batch.head, batch.log_number
+        values = head.size, head.root, head.checkpoint, head.last_governing, _uuid(head.last_id)
+        if before is None:
+            connection.execute(_SQL["insert_head"], (number, *values))
+        else:
+            changed = connection.execute(_SQL["advance_head"], (*values, number, before.size)).rowcount
+            assert changed == 1, f"head of log {number} moved under the lock"
+        first = number << 40
+        connection.executemany(_SQL["insert_entry"], [(first | row[0], *row[1:]) for row in batch.rows])
+        for tile in batch.tiles:
+            position = _tile_position(number, tile.level, tile.number)
+            connection.execute(_SQL["insert_tile"], (position, tile.hashes[-32:], tile.hashes))
+
+    def _write_side(self, connection: sqlite3.Connection, side: SideRow) -> None:
+        match side:
+            case CommittedHead():
+                values: tuple[Any, ...] = (
+                    side.root_index, side.position, side.log_number, side.size, side.checkpoint, side.line
+                )  # fmt: skip
+                connection.execute(_SQL["insert_committed_head"], values)
+            case Day():
+                connection.execute(_SQL["insert_day"], (side.date, side.entry_index, side.checkpoint))
+            case Secret():
+                connection.execute(_SQL["insert_secret"], (side.name, side.box))
+            case LogRecord():
+                connection.execute(_SQL["insert_log"], (side.number, side.log_id, side.origin, side.tenant_id))
+
+    @staticmethod
+    def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:
+        found = {}
+        for start in range(0, len(keys), 500):
+            chunk = keys[start : start + 500]
+            sql = _SQL["select_known"].replace("(?)", f"({','.join('?' * len(chunk))})")
+            for dedup, position, event_id, request in connection.execute(sql, chunk):
+                found[dedup] = Known(position & _INDEX_MASK, event_id, request)
+        return found
+
+    # Reading
+
+    def _all(self, name: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+        try:
+            return self._reader().execute(_SQL[name], parameters).fetchall()
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the store cannot be read: {error}", retry_after=5) from error
+
+    def _one(self, name: str, parameters: Sequence[Any] = ()) -> Any:
+        rows = self._all(name, parameters)
+        return rows[0] if rows else None
+
+    @staticmethod
+    def _head(connection: sqlite3.Connection, log_number: int) -> Head:
+        size, root, checkpoint, last_governing, last_id = connection.execute(
+            _SQL["select_head"], (log_number,)
+        ).fetchone()
+        return Head(size, root, checkpoint, last_governing, int.from_bytes(last_id))
+
+    def logs(self) -> list[LogRecord]:
+        return [LogRecord(*row) for row in self._all("select_logs")]
+
+    def heads(self) -> dict[int, Head]:
+        return {
+            number: Head(size, root, checkpoint, last_governing, int.from_bytes(last_id))
+            for number, size, root, checkpoint, last_governing, last_id in self._all("select_heads")
+        }
+
+    def head(self, log_number: int) -> Head:
+        try:
+            return self._head(self._reader(), log_number)
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the store cannot be read: {error}", retry_after=5) from error
+
+    def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
+        return [
+            row[0] for row in self._all("select_leaves", (_position(log_number, start), _position(log_number, stop)))
+        ]
+
+    def rows(self, log_number: int, start: int, stop: int) -> list[Row]:
+        found = self._all("select_rows", (_position(log_number, start), _position(log_number, stop)))
+        return [Row(row[0] & _INDEX_MASK, row[1], row[2], bool(row[3]), *row[4:]) for row in found]
+
+    def governing(self, log_number: int, start: int) -> Iterator[tuple[int, bytes]]:
+        while rows := self._all("select_governing", (_position(log_number, start), _position(log_number + 1, 0))):
+            for position, leaf in rows:
+                start = (position & _INDEX_MASK) + 1
+                yield start - 1, leaf
+
+    def find(self, log_number: int, event_id: bytes) -> int | None:
+        low, high = 0, self.head(log_number).size
+        while low < high:
+            middle = (low + high) // 2
+            found: bytes = self._one("select_event_id", (_position(log_number, middle),))[0]
+            if found == event_id:
+                return middle
+            if found < event_id:
+                low = middle + 1
+            else:
+                high = middle
+        return None
+
+    def sealed(self, log_number: int, index: int) -> Sealed | None:
+        row = self._one("select_sealed", (_position(log_number, index),))
+        return None if row is None or row[0] is None else Sealed(*row)
+
+    def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page:
+        start = max(0, below - SEARCH_SPAN)
+        found = self._all(
+            "search",
+            {
+                "start": _position(log_number, start),
+                "stop": _position(log_number, below),
+                "types": json.dumps(list(wanted.types)) if wanted.types else None,
+                "key_id": wanted.key_id,
+                "agent_id": wanted.agent_id,
+                "tool_name": wanted.tool_name,
+                "verdict": wanted.verdict,
+                "mode": wanted.mode,
+                "env": wanted.env,
+                "since": wanted.since,
+                "until": wanted.until,
+                "text": None if wanted.text is None else wanted.text.encode(),
+                "limit": limit,
+            },
+        )
+        entries = [(position & _INDEX_MASK, leaf) for position, leaf in found]
+        next_below = entries[-1][0] if len(entries) == limit else start
+        return Page(entries, next_below or None)
+
+    def tile(self, log_number: int, level: int, number: int) -> bytes | None:
+        row = self._one("select_tile", (_tile_position(log_number, level, number),))
+        return None if row is None else row[0]
+
+    def tile_roots(self, log_number: int, level: int, start: int, stop: int) -> list[bytes]:
+        first, last = _tile_position(log_number, level, start), _tile_position(log_number, level, stop)
+        return [row[0] for row in self._all("select_tile_roots", (first, last))]
+
+    def secret(self, name: str) -> bytes | None:
+        row = self._one("select_secret", (name,))
+        return None if row is None else row[0]
+
+    def committed_sizes(self) -> dict[int, int]:
+        return dict(self._all("select_committed_sizes"))
+
+    def committed_heads(self, root_index: int) -> list[CommittedHead]:
+        return [CommittedHead(*row) for row in self._all("select_committed_heads", (root_index,))]
+
+    def covering_head(self, log_number: int, index: int) -> CommittedHead | None:
+        row = self._one("select_covering_head", (log_number, index))
+        return None if row is None else CommittedHead(*row)
+
+    def days(self) -> list[Day]:
+        return [Day(*row) for row in self._all("select_days")]
+
+    def day(self, date: str) -> Day | None:
+        row = self._one("select_day", (date,))
+        return None if row is None else Day(*row)
+
+    def note(self, name: str) -> str | None:
+        row = self._one("select_note", (name,))
+        return None if row is None else row[0]
+
+    def put_note(self, name: str, text: str) -> None:
+        with self._write_lock:
+            connection = self._begin()
+            try:
+                connection.execute(_SQL["put_note"], (name, text))
+            except sqlite3.Error as error:
+                self._rollback(connection)
+                raise UnavailableError(f"the store refused a write: {error}", retry_after=5) from error
+            self._commit(connection)
+
+
+def _uuid(value: int) -> bytes:
+    return value.to_bytes(16, "big")

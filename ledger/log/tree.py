@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs over a stored log: which hashes (`tlog.merkle`), read from the edge in memory or from stored tiles, then
+folded.
+
+A proof reads at most one tile a tree level of eight; recently read tiles are kept, so that the proofs of neighbours
+cost no reading at all.
+"""
+
+import threading
+from collections.abc import Sequence
+
+from ledger.log.errors import DamagedError
+from ledger.log.store import Store
+from ledger.tlog.edge import Edge, FullTile
+from ledger.tlog.merkle import consistency_ranges, fold, inclusion_ranges, leaf_hash, subtrees
+from ledger.tlog.tiles import HEIGHT, WIDTH, locate, stored_hash
+
+CACHED_TILES = 128
+"""16 kB each, for all logs together."""
+
+
+class TileCache:
+    """The tiles last read or written, oldest dropped first. Full tiles never change, so nothing is ever stale."""
+
+    def __init__(self) -> None:
+        self._tiles: dict[tuple[int, int, int], bytes] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[int, int, int]) -> bytes | None:
+        return self._tiles.get(key)
+
+    def put(self, key: tuple[int, int, int], tile: bytes) -> None:
+        with self._lock:
+            self._tiles[key] = tile
+            while len(self._tiles) > CACHED_TILES:
+                del self._tiles[next(iter(self._tiles))]
+
+
+class Tree:
+    """The hashes of one log. `edge` is always passed in: it says which committed state a proof belongs to."""
+
+    def __init__(self, store: Store, log_number: int, cache: TileCache) -> None:
+        self._store = store
+        self._log_number = log_number
+        self._cache = cache
+
+    def load_edge(self, size: int) -> Edge:
+        """The edge of the committed tree of `size`, from at most 255 leaves and 255 tile roots a level."""
+        if size == 0:
+            return Edge()
+        full = size // WIDTH
+        partial = [[leaf_hash(leaf) for leaf in self._store.leaves(self._log_number, full * WIDTH, size)]]
+        level = 0
+        while full:
+            start = full - full % WIDTH
+            partial.append(self._store.tile_roots(self._log_number, level, start, full))
+            full //= WIDTH
+            level += 1
+        return Edge.load(size, partial)
+
+    def remember(self, tiles: Sequence[FullTile]) -> None:
+        for tile in tiles:
+            self._cache.put((self._log_number, tile.level, tile.number), tile.hashes)
+
+    def stored_tile(self, level: int, number: int) -> bytes:
+        """A full tile with its interior hashes."""
+        key = (self._log_number, level, number)
+        tile = self._cache.get(key)
+        if tile is None:
+            tile = self._store.tile(*key)
+            if tile is None:
+                raise DamagedError(
+                    f"full tile {level}/{number} of log {self._log_number} is missing: run `ledger check`"
+                )
+            self._cache.put(key, tile)
+        return tile
+
+    def tile(self, edge: Edge, level: int, number: int, width: int) -> bytes:
+        """The first `width` hashes of a tile that has at least as many in the tree of `edge`."""
+        if level < len(edge.rows) and number == edge.size >> HEIGHT * (level + 1):
+            return b"".join(edge.rows[level][0][:width])
+        return self.stored_tile(level, number)[: width * 32]
+
+    def inclusion_path(self, edge: Edge, index: int, size: int) -> list[bytes]:
+        """Path of leaf `index` in the tree of the first `size` leaves, index < size <= edge.size (RFC 9162
+        §2.1.3.1).
+        """
+        return [self._range_hash(edge, lo, hi) for lo, hi in inclusion_ranges(index, size)]
+
+    def consistency_path(self, edge: Edge, old: int, new: int) -> list[bytes]:
+        """Proof that the first `old` leaves are a prefix of the first `new`, old <= new <= edge.size (RFC 9162
+        §2.1.4.1).
+        """
+        return [self._range_hash(edge, lo, hi) for lo, hi in consistency_ranges(old, new)]
+
+    def subtree_hashes(self, edge: Edge, lo: int, hi: int) -> list[bytes]:
+        """Hashes of the perfect subtrees that cover leaves [lo, hi)."""
+        return [self._hash(edge, level, index) for level, index in subtrees(lo, hi)]
+
+    def root(self, edge: Edge, size: int) -> bytes:
+        return fold(self.subtree_hashes(edge, 0, size))
+
+    def _range_hash(self, edge: Edge, lo: int, hi: int) -> bytes:
+        return fold(self.subtree_hashes(edge, lo, hi))
+
+    def _hash(self, edge: Edge, level: int, index: int) -> bytes:
+        tile_level, number, row, position = locate(level, index)
+        found = edge.hash(tile_level, number, row, position)
+        return stored_hash(self.stored_tile(tile_level, number), row, position) if found is None else found

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets at rest: PyNaCl SecretBox under one master key.
+
+The master key comes from `LEDGER_MASTER_KEY` or from a file that only its owner can read. It is used for nothing
+itself; each purpose has a key derived from it, so that a box of one purpose does not open as another.
+"""
+
+import base64
+import binascii
+import os
+import stat
+from hashlib import blake2b
+from pathlib import Path
+
+from nacl.exceptions import CryptoError
+from nacl.secret import SecretBox
+
+from ledger.log.errors import ConfigurationError
+
+KEY_BYTES = 32
+
+
+class Vault:
+    """Seals and opens secrets, each under a name that is part of what opens it."""
+
+    def __init__(self, master_key: bytes) -> None:
+        assert len(master_key) == KEY_BYTES
+        self._master_key = master_key
+
+    def derive(self, purpose: str) -> bytes:
+        """A 32-byte key for one purpose."""
+        return blake2b(
+            purpose.encode(), key=self._master_key, digest_size=KEY_BYTES, person=b"ledger-vault-v1"
+        ).digest()
+
+    def seal(self, name: str, secret: bytes) -> bytes:
+        return bytes(SecretBox(self.derive(f"box {name}")).encrypt(secret))
+
+    def open(self, name: str, box: bytes) -> bytes:
+        """The secret sealed under `name`. Raises ConfigurationError when the master key or the box is another one."""
+        try:
+            return SecretBox(self.derive(f"box {name}")).decrypt(box)
+        except (CryptoError, ValueError) as error:
+            raise ConfigurationError(
+                f"secret {name!r} does not open: the master key is not the one it was sealed under"
+            ) from error
+
+
+def read_master_key(path: Path, environment: str | None) -> bytes:
+    """The master key from the environment's value if there is one, else from `path`. Raises ConfigurationError."""
+    if environment is not None:
+        return _decode_key(environment, "LEDGER_MASTER_KEY")
+    try:
+        mode = path.stat().st_mode
+        if stat.S_IMODE(mode) & 0o077:
+            raise ConfigurationError(
+                f"{path} can be read by others (mode {stat.S_IMODE(mode):o}): run chmod 600 {path}"
+            )
+        return _decode_key(path.read_text(), str(path))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"no master key: {path} is missing and LEDGER_MASTER_KEY is not set; restore the file from its backup"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"master key {path} cannot be read: {error.strerror}") from error
+
+
+def create_master_key(path: Path) -> bytes:
+    """Write a new random master key to `path`, mode 0600. Raises ConfigurationError when the file exists."""
+    key = os.urandom(KEY_BYTES)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigurationError(f"master key {path} exists already") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(key) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return key
+
+
+def _decode_key(text: str, where: str) -> bytes:
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ConfigurationError(f"{where} does not hold {KEY_BYTES} bytes in base64")
+    return key
