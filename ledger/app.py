@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: the one place where layers meet. Everything is made here and passed in."""
+
+import time
+from typing import Any, cast
+
+import structlog
+from litestar import Litestar, Request, Response, Router
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.middleware.cors import CORSMiddleware
+
+from ledger.jobs import schedule
+from ledger.log.keystore import Keystore
+from ledger.log.ledger import Ledger
+from ledger.log.report import Report
+from ledger.log.roots import RootLog
+from ledger.log.sequencer import Moment
+from ledger.log.store.sqlite import SqliteStore
+from ledger.log.vault import Vault, read_master_key
+from ledger.settings import Settings
+from ledger.tenant import routes as key_routes
+from ledger.tenant.keys import KeyResolver, require_live
+from ledger.tenant.state import TenantState
+from ledger.web import description, events, health, receipts, tiles, transparency
+from ledger.web.access import Access, Principal
+from ledger.web.asgi import ASGIApp, Receive, Scope, Send
+from ledger.web.doors import answer_response, provide_principal, provide_service
+from ledger.web.front import MAX_BODY_BYTES, Front
+from ledger.web.observe import Metrics, Observe
+from ledger.web.problems import problem
+from ledger.web.service import Service
+
+_log = structlog.get_logger("ledger.app")
+
+TENANT_PARTS = (TenantState,)
+FIRST_TENANT = 1
+
+
+def clock() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def open_ledger(settings: Settings, *, read_only: bool = False) -> Ledger:
+    """The ledger in a data directory. Raises ConfigurationError, saying what to do."""
+    store = SqliteStore(settings.database, read_only=read_only)
+    vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
+    return Ledger(store, Keystore(settings.keystore, vault), vault, TENANT_PARTS, clock, settings.max_queued)
+
+
+class Application:
+    """The ASGI application of one process."""
+
+    def __init__(self, settings: Settings, *, jobs: bool = True) -> None:
+        self._settings = settings
+        self._ledger = open_ledger(settings)
+        self._resolver = KeyResolver(self._ledger)
+        self._roots = RootLog(self._ledger)
+        self._scheduler = schedule(self._roots, settings.root_interval) if jobs else None
+        self._ready: str | None = "starting"
+        access = Access(self._resolve, self._local_operator, settings.key_headers)
+        self.service = Service(self._ledger, access, self._roots, settings.verifier, lambda: self._ready)
+        metrics = Metrics()
+        self.litestar = _litestar(self.service, metrics)
+        self._asgi: ASGIApp = Front(
+            self.service,
+            {("POST", "/api/v1/events"): events.report_events},
+            [
+                ("GET", "/api/v1/receipts/", receipts.fetch_receipt),
+                ("GET", "/api/v1/transparency/inclusion/", transparency.prove_inclusion),
+            ],
+            cast(ASGIApp, self.litestar),
+        )
+        if settings.cors_origins:
+            self._asgi = cast(ASGIApp, CORSMiddleware(cast(Any, self._asgi), _cors(settings)))
+        self._asgi = Observe(self._asgi, metrics, access_log=settings.access_log)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await self._asgi(scope, receive, send)
+
+    async def start(self) -> None:
+        self._ledger.sequencer.start()
+        if self._scheduler is not None:
+            self._scheduler.start()
+        self._ready = None
+
+    async def stop(self) -> None:
+        """Finish what was taken. Requests are over by now; what they queued is committed before the store closes."""
+        self._ready = "stopping"
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+        await self._ledger.sequencer.stop()
+        self._ledger.close()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def _resolve(self, secret: str) -> Principal:
+        log, key = self._resolver.resolve(secret)
+
+        def recheck(moment: Moment) -> None:
+            require_live(moment.state, key.key_id, moment.now)
+
+        return Principal(
+            log=log,
+            role=key.role,
+            env=None if key.env == "all" else key.env,
+            key_id=key.key_id,
+            operator=key.role == "owner" and log.number == FIRST_TENANT,
+            recheck=recheck,
+        )
+
+    def _local_operator(self) -> Principal:
+        return Principal(
+            log=self._ledger.log(FIRST_TENANT),
+            role="owner",
+            env=None,
+            key_id=None,
+            operator=True,
+            recheck=lambda moment: None,
+        )
+
+
+def _litestar(service: Service, metrics: Metrics) -> Litestar:
+    api = Router(
+        "/api/v1",
+        route_handlers=[
+            events.post_events, events.list_events, events.search_events, events.get_event,
+            receipts.get_receipt_key, receipts.get_receipt, receipts.post_receipt_verify,
+            transparency.get_head, transparency.get_checkpoint,
+            transparency.get_inclusion, transparency.get_inclusion_of_event, transparency.get_consistency,
+            transparency.list_roots, transparency.get_root, transparency.close_root, transparency.post_root_verify,
+            transparency.list_signing_keys, transparency.get_signing_key,
+            transparency.run_check, transparency.get_check,
+            key_routes.create_key, key_routes.list_keys, key_routes.delete_key, key_routes.validate_key,
+        ],
+    )  # fmt: skip
+    described = description.Description(
+        {
+            ("POST", "/api/v1/events"): Report,
+            ("POST", "/api/v1/events/search"): events.EventSearch,
+            ("POST", "/api/v1/keys"): key_routes.NewKeyRequest,
+            ("POST", "/api/v1/keys/validate"): key_routes.ValidateRequest,
+            ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
+        }
+    )
+    return Litestar(
+        route_handlers=[
+            api,
+            tiles.get_root_log, tiles.get_log, tiles.get_log_by_token,
+            health.get_health, health.get_short_health, health.get_health_details, health.get_ready,
+            health.get_status, health.get_metrics,
+            description.get_asset, description.get_llms_txt, description.get_verifier,
+        ],
+        dependencies={
+            "service": Provide(provide_service, sync_to_thread=False),
+            "principal": Provide(provide_principal, sync_to_thread=False),
+        },
+        exception_handlers={Exception: _problem_response},
+        openapi_config=described.config(),
+        request_max_body_size=MAX_BODY_BYTES,
+        state=State({"service": service, "metrics": metrics}),
+        logging_config=None,
+    )  # fmt: skip
+
+
+def _problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    return answer_response(
+        problem(error, instance=request.scope["path"], request_id=request.scope["state"]["request_id"])
+    )
+
+
+def _cors(settings: Settings) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", *settings.key_headers],
+        expose_headers=["Ledger-Event-Id", "Ledger-Leaf-Index", "X-Request-ID", "X-Trace-ID"],
+    )

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs by the clock: commitments to the root log, and the closing of days. A failure is logged and tried again."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from ledger.log.errors import LedgerError
+from ledger.log.roots import RootLog
+
+_log = structlog.get_logger("ledger.jobs")
+
+
+def schedule(roots: RootLog, root_interval: float) -> AsyncIOScheduler:
+    """A scheduler with all jobs, not started. Missed days are closed at start and a second after each midnight
+    (UTC).
+    """
+    scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+    scheduler.add_job(_guarded("commit_heads", roots.commit_heads), "interval", seconds=root_interval)
+    scheduler.add_job(_guarded("close_past_days", roots.close_past_days), "cron", hour=0, minute=0, second=1)
+    scheduler.add_job(_guarded("close_past_days", roots.close_past_days))
+    return scheduler
+
+
+def _guarded(name: str, job: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        try:
+            await job()
+        except LedgerError as error:
+            _log.warning("job_failed", job=name, error=error.message)
+        except Exception:
+            _log.exception("job_failed", job=name)
+
+    return run

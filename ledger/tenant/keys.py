@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""API keys: decisions about them, and the way from a presented secret to the key it stands for.
+
+A secret is `lk_<env>_<random>`. It is shown once and stored nowhere: the vault has, under a keyed digest of it, a box
+that says whose key it is. Whether that key may still act is asked of the fold every time, so a revocation bites on the
+very next request.
+"""
+
+import secrets
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from ledger.log import canonical
+from ledger.log.entry import IdSource, format_time, format_uuid
+from ledger.log.errors import ConflictError, NotFoundError, UnauthorizedError
+from ledger.log.events.tenants import KeyCreated, KeyEnv, KeyRevoked, Role
+from ledger.log.fold import State
+from ledger.log.keystore import DataKey
+from ledger.log.ledger import Ledger
+from ledger.log.sealed import Sealer
+from ledger.log.sequencer import Draft, Log, Moment
+from ledger.log.store import Secret, Store
+from ledger.log.vault import Vault
+from ledger.tenant.state import Key, TenantState
+
+SHOWN_CHARACTERS = 8
+CACHED_SECRETS = 10_000
+
+
+class NewKey(NamedTuple):
+    """A key about to be made. `secret` is for its owner's eyes, once."""
+
+    key_id: str
+    secret: str
+    prefix: str
+    draft: Draft
+
+
+class KeyOwner(msgspec.Struct, frozen=True):
+    """What the vault says of a secret."""
+
+    log_number: int
+    key_id: str
+
+
+def draft_key(
+    vault: Vault,
+    log: Log,
+    data_key: DataKey,
+    now: int,
+    *,
+    role: Role,
+    env: KeyEnv,
+    label: str,
+    actor: str,
+    expires_at: int | None = None,
+) -> NewKey:
+    """A new key with its secret; nothing is stored until the draft is appended."""
+    key_id = format_uuid(IdSource(0).next(now))
+    random = secrets.token_urlsafe(32)
+    secret, prefix = f"lk_{env}_{random}", f"lk_{env}_{random[:SHOWN_CHARACTERS]}"
+    sealer = Sealer(1)
+    event = KeyCreated(
+        key_id=key_id,
+        role=role,
+        env=env,
+        actor=actor,
+        label=sealer.seal("/data/label", canonical.encode(label)),
+        expires_at=UNSET if expires_at is None else format_time(expires_at),
+    )
+    name, shown = _secret_name(vault, secret), _prefix_name(key_id)
+    draft = Draft(
+        event,
+        subject=key_id,
+        sealed=sealer.encrypt(data_key, log.origin.encode()),
+        data_key=data_key.key_id,
+        side=(
+            Secret(name, vault.seal(name, msgspec.json.encode(KeyOwner(log.number, key_id)))),
+            Secret(shown, vault.seal(shown, prefix.encode())),
+        ),
+    )
+    return NewKey(key_id, secret, prefix, draft)
+
+
+def revoke_key(moment: Moment, key_id: str, actor: str) -> list[Draft]:
+    """Decide a revocation. Raises NotFoundError, or ConflictError when it is revoked already."""
+    key = moment.state[TenantState].keys.get(key_id)
+    if key is None:
+        raise NotFoundError(f"there is no key {key_id}")
+    if key.revoked:
+        raise ConflictError(f"key {key_id} is revoked already")
+    return [Draft(KeyRevoked(key_id=key_id, actor=actor), subject=key_id)]
+
+
+def require_live(state: State, key_id: str, now: int) -> Key:
+    """The key, if it may act now. Raises UnauthorizedError."""
+    key = state[TenantState].keys.get(key_id)
+    if key is None or key.revoked:
+        raise UnauthorizedError("the key was revoked")
+    if not key.is_live(now):
+        raise UnauthorizedError("the key has expired")
+    return key
+
+
+def shown_prefix(store: Store, vault: Vault, key_id: str) -> str:
+    """The start of a key's secret, for lists."""
+    name = _prefix_name(key_id)
+    box = store.secret(name)
+    return "" if box is None else vault.open(name, box).decode()
+
+
+class KeyResolver:
+    """From secrets to keys. What a secret stands for never changes, so it is remembered; whether the key is live is
+    not.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._digest_key = _digest_key(ledger.vault)
+        self._owners: OrderedDict[str, KeyOwner] = OrderedDict()
+
+    def resolve(self, secret: str) -> tuple[Log, Key]:
+        """The log and the live key of a secret. Raises UnauthorizedError for every other text."""
+        name = _named(secret, self._digest_key)
+        owner = self._owners.get(name)
+        if owner is None:
+            box = self._ledger.store.secret(name)
+            if box is None:
+                raise UnauthorizedError("the key is not known")
+            owner = msgspec.json.decode(self._ledger.vault.open(name, box), type=KeyOwner)
+            self._owners[name] = owner
+            if len(self._owners) > CACHED_SECRETS:
+                self._owners.popitem(last=False)
+        log = self._ledger.log(owner.log_number)
+        return log, require_live(log.committed.state, owner.key_id, self._ledger.clock())
+
+
+def _digest_key(vault: Vault) -> bytes:
+    return vault.derive("api keys")
+
+
+def _secret_name(vault: Vault, secret: str) -> str:
+    return _named(secret, _digest_key(vault))
+
+
+def _named(secret: str, digest_key: bytes) -> str:
+    return "key/" + blake2b(secret.encode("utf-8", "surrogateescape"), key=digest_key, digest_size=32).hexdigest()
+
+
+def _prefix_name(key_id: str) -> str:
+    return f"key-prefix/{key_id}"

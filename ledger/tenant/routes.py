@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""API keys over HTTP (CAPABILITIES I06): create, list, revoke, validate."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, delete, get, post
+from msgspec import Meta
+
+from ledger.log import canonical
+from ledger.log.entry import format_time, read_envelope
+from ledger.log.errors import InvalidRequestError, UnauthorizedError
+from ledger.log.events.tenants import KeyEnv, Role
+from ledger.log.receipts import disclosures_of
+from ledger.log.report import decode
+from ledger.log.sealed import read_disclosure
+from ledger.log.sequencer import Draft, Moment
+from ledger.tenant.keys import draft_key, revoke_key, shown_prefix
+from ledger.tenant.state import Key, TenantState
+from ledger.web.access import Principal
+from ledger.web.service import Service
+from ledger.web.times import read_moment
+
+
+class NewKeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    env: KeyEnv
+    label: Annotated[str, Meta(min_length=1, max_length=200)]
+    role: Role = "agent"
+    expires_at: str | None = None
+
+
+class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as lists show it: never its secret, only how the secret begins."""
+
+    id: str
+    prefix: str
+    env: KeyEnv
+    role: Role
+    label: str | None
+    created_at: str
+    expires_at: str | None
+
+
+class NewKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key. `key` is the secret, shown this once; null when an earlier request made the key."""
+
+    id: str
+    key: str | None
+    prefix: str
+    env: KeyEnv
+    role: Role
+    label: str | None
+    created_at: str
+    expires_at: str | None
+
+
+class KeyList(msgspec.Struct, frozen=True):
+    items: list[KeyAnswer]
+    next_cursor: str | None = None
+
+
+class ValidateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    key: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class Validity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether a key may act now; whose it is only where it is the caller's own tenant's."""
+
+    valid: bool
+    id: str | None = None
+    env: KeyEnv | None = None
+    role: Role | None = None
+
+
+_new_key_decoder = msgspec.json.Decoder(NewKeyRequest)
+_validate_decoder = msgspec.json.Decoder(ValidateRequest)
+
+
+@post("/keys", status_code=201, summary="Create an API key", tags=["keys"])
+async def create_key(request: Request[Any, Any, Any], service: Service, principal: Principal) -> Response[NewKeyAnswer]:
+    """The secret is in this answer and nowhere else. With an Idempotency-Key a repeated request makes no second key."""
+    principal.require("keys:write")
+    body = await request.body()
+    canonical.refuse_duplicates(body)
+    wanted: NewKeyRequest = decode(_new_key_decoder, body)
+    ledger, log, now = service.ledger, principal.log, service.ledger.clock()
+    expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, "expires_at", now)
+    if expires_at is not None and expires_at <= now:
+        raise InvalidRequestError.at(["body", "expires_at"], "lies in the past")
+    new = draft_key(
+        ledger.vault,
+        log,
+        ledger.data_key(log, None, now),
+        now,
+        role=wanted.role,
+        env=wanted.env,
+        label=wanted.label,
+        actor=principal.actor,
+        expires_at=expires_at,
+    )
+    draft = new.draft
+    if (idempotency := request.headers.get("idempotency-key")) is not None:
+        # The log itself remembers the request, so a repetition is caught even by another process.
+        identity = f"key.created\x00{principal.actor}\x00{idempotency}".encode()
+        draft = replace(draft, dedup=log.digest(identity), request=log.digest(canonical.encode(wanted)))
+
+    def decide(moment: Moment) -> list[Draft]:
+        principal.recheck(moment)
+        return [draft]
+
+    keys = [] if draft.dedup is None else [draft.dedup]
+    appended = await ledger.sequencer.submit(log, decide, dedup_keys=keys)
+    [item] = appended.items
+    key = next(key for key in appended.committed.state[TenantState].keys.values() if key.index == item.leaf_index)
+    shown = _key_answer(service, principal, key)
+    return Response(
+        NewKeyAnswer(key=None if item.duplicate else new.secret, **msgspec.structs.asdict(shown)),
+        status_code=200 if item.duplicate else 201,
+        headers={"ledger-event-id": item.event_id, "ledger-leaf-index": str(item.leaf_index)},
+    )
+
+
+@get("/keys", summary="List API keys", tags=["keys"])
+async def list_keys(service: Service, principal: Principal) -> KeyList:
+    """Keys that are not revoked, oldest first."""
+    principal.require("keys:read")
+    keys = principal.log.committed.state[TenantState].keys.values()
+    live = sorted((key for key in keys if not key.revoked), key=lambda key: key.index)
+    return KeyList([_key_answer(service, principal, key) for key in live])
+
+
+@delete("/keys/{key_id:str}", status_code=204, summary="Revoke an API key", tags=["keys"])
+async def delete_key(service: Service, principal: Principal, key_id: str) -> Response[None]:
+    """At once and for good; the next request with the key is refused. Revoking twice is a conflict."""
+    principal.require("keys:write")
+
+    def decide(moment: Moment) -> list[Draft]:
+        principal.recheck(moment)
+        return revoke_key(moment, key_id, principal.actor)
+
+    appended = await service.ledger.sequencer.submit(principal.log, decide)
+    [item] = appended.items
+    return Response(None, headers={"ledger-event-id": item.event_id, "ledger-leaf-index": str(item.leaf_index)})
+
+
+@post("/keys/validate", status_code=200, summary="Validate an API key", tags=["keys"])
+async def validate_key(request: Request[Any, Any, Any], service: Service, principal: Principal) -> Validity:
+    wanted: ValidateRequest = decode(_validate_decoder, await request.body())
+    try:
+        found = service.access.token(wanted.key)
+    except UnauthorizedError:
+        return Validity(False)
+    if found.log is not principal.log or found.key_id is None:
+        return Validity(True)
+    key = principal.log.committed.state[TenantState].keys[found.key_id]
+    return Validity(True, key.key_id, key.env, key.role)
+
+
+def _key_answer(service: Service, principal: Principal, key: Key) -> KeyAnswer:
+    log = principal.log
+    [leaf] = service.ledger.store.leaves(log.number, key.index, key.index + 1)
+    labels = [
+        msgspec.json.decode(read_disclosure(text).value, type=str)
+        for text in disclosures_of(service.ledger, log, key.index)
+    ]
+    return KeyAnswer(
+        id=key.key_id,
+        prefix=shown_prefix(service.ledger.store, service.ledger.vault, key.key_id),
+        env=key.env,
+        role=key.role,
+        label=labels[0] if labels else None,
+        created_at=read_envelope(leaf).recordedat,
+        expires_at=None if key.expires_at is None else format_time(key.expires_at),
+    )

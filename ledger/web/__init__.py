@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP: what all routes share (access, problems, cursors, the hot front), and the ledger's own routes."""

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is asking, and what they may do.
+
+A credential becomes a `Principal` in one place, whatever header it came in. What a role may do is a table; a permission
+or a role that is not in it is a refusal.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ledger.log.errors import ForbiddenError, UnauthorizedError
+from ledger.log.events.calls import Env
+from ledger.log.sequencer import Log, Moment
+
+PERMISSIONS: Mapping[str, frozenset[str]] = {
+    "events:write": frozenset({"owner", "agent"}),
+    "events:read": frozenset({"owner", "auditor", "agent"}),
+    "log:read": frozenset({"owner", "auditor"}),
+    "payload:read": frozenset({"owner", "auditor"}),
+    "keys:read": frozenset({"owner", "auditor"}),
+    "keys:write": frozenset({"owner"}),
+    "log:check": frozenset({"owner", "auditor"}),
+    "roots:close": frozenset({"operator"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking. `env` None means all environments; `key_id` None is the operator at the service's own machine.
+
+    `recheck` asks again whether the credential is live, under the lock, so that what it does is not decided on older
+    knowledge than the log's.
+    """
+
+    log: Log
+    role: str
+    env: Env | None
+    key_id: str | None
+    operator: bool
+    recheck: Callable[[Moment], None]
+
+    @property
+    def actor(self) -> str:
+        return "operator" if self.key_id is None else f"key:{self.key_id}"
+
+    def may(self, permission: str) -> bool:
+        allowed = PERMISSIONS.get(permission, frozenset())
+        return self.role in allowed or (self.operator and "operator" in allowed)
+
+    def require(self, permission: str) -> None:
+        """Raises ForbiddenError."""
+        if not self.may(permission):
+            raise ForbiddenError(f"{permission} is not for the role {self.role}")
+
+    @property
+    def only_key(self) -> str | None:
+        """The key whose entries this principal is limited to, None for no limit."""
+        return None if self.may("log:read") else self.key_id
+
+
+Resolve = Callable[[str], Principal]
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Access:
+    """From a request's headers to a principal. `resolve` is the tenant layer's; `local` stands for the socket's
+    user.
+    """
+
+    def __init__(self, resolve: Resolve, local: Callable[[], Principal], key_headers: Iterable[str]) -> None:
+        self._resolve = resolve
+        self._local = local
+        self._key_headers = frozenset(name.lower().encode() for name in key_headers)
+
+    def principal(self, headers: Headers, *, local: bool = False) -> Principal:
+        """Raises UnauthorizedError without a live credential, ForbiddenError when X-Tenant-Id names another tenant."""
+        secret: str | None = None
+        tenant: str | None = None
+        for name, value in headers:
+            if name == b"authorization":
+                scheme, _, credential = value.decode("latin-1").partition(" ")
+                if scheme.lower() == "bearer":
+                    secret = credential.strip()
+            elif name in self._key_headers:
+                secret = secret or value.decode("latin-1")
+            elif name == b"x-tenant-id":
+                tenant = value.decode("latin-1")
+        if secret:
+            principal = self._resolve(secret)
+        elif local:
+            principal = self._local()
+        else:
+            raise UnauthorizedError("no credential: send Authorization: Bearer <key>, or X-API-Key")
+        if tenant is not None and tenant != principal.log.record.tenant_id:
+            raise TenantMismatchError("X-Tenant-Id is not the credential's tenant")
+        return principal
+
+    def token(self, secret: str) -> Principal:
+        """The principal of a read token in a path."""
+        return self._resolve(secret)
+
+
+class TenantMismatchError(ForbiddenError):
+    code = "TENANT_MISMATCH"

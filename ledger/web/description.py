@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service described: OpenAPI, pages to read it with, llms.txt, and the verifier to download (CAPABILITIES X03).
+
+Litestar derives the document from the handlers. What it cannot see is added here: the bodies that handlers read
+themselves, which routes need no credential, and the one form of all errors. Swagger UI and Redoc come out of an
+installed package, so the pages work without the internet.
+"""
+
+import mimetypes
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, RedocRenderPlugin, SwaggerRenderPlugin
+
+import ledger
+from ledger.log.errors import NotFoundError
+from ledger.web.service import Service
+
+_FAVICON = '<link rel="icon" href="data:,">'
+_ASSETS = {
+    "swagger-ui-bundle.js": "swagger-ui-dist/swagger-ui-bundle.js",
+    "swagger-ui-standalone-preset.js": "swagger-ui-dist/swagger-ui-standalone-preset.js",
+    "swagger-ui.css": "swagger-ui-dist/swagger-ui.css",
+    "redoc.standalone.js": "redoc/bundles/redoc.standalone.js",
+}
+_PUBLIC = (
+    "/health",
+    "/ready",
+    "/status",
+    "/api/v1/health",
+    "/api/v1/receipts/key",
+    "/api/v1/receipts/verify",
+    "/api/v1/transparency/roots",
+    "/api/v1/transparency/keys",
+)
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"loc": {"type": "array"}, "msg": {"type": "string"}}},
+        },
+        "retry_after": {"type": "integer"},
+    },
+}
+
+
+class Description:
+    """The OpenAPI document with what Litestar cannot derive. `bodies` are the request bodies by method and path."""
+
+    def __init__(self, bodies: Mapping[tuple[str, str], Any]) -> None:
+        self._bodies = bodies
+
+    def config(self) -> OpenAPIConfig:
+        amend = self._amend
+
+        class Json(JsonRenderPlugin):
+            def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+                return super().render(request, amend(openapi_schema))
+
+        class Swagger(SwaggerRenderPlugin):
+            def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+                return super().render(request, amend(openapi_schema))
+
+        class Redoc(RedocRenderPlugin):
+            def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+                return super().render(request, amend(openapi_schema))
+
+        return OpenAPIConfig(
+            title="Decision Ledger",
+            version=ledger.__version__,
+            path="/",
+            render_plugins=[
+                Json(path="/openapi.json"),
+                Swagger(
+                    path="/docs",
+                    js_url="/docs/assets/swagger-ui-bundle.js",
+                    css_url="/docs/assets/swagger-ui.css",
+                    standalone_preset_js_url="/docs/assets/swagger-ui-standalone-preset.js",
+                    favicon=_FAVICON,
+                ),
+                Redoc(path="/redoc", js_url="/docs/assets/redoc.standalone.js", google_fonts=False, favicon=_FAVICON),
+            ],
+        )
+
+    def _amend(self, document: dict[str, Any]) -> dict[str, Any]:
+        shapes = list(dict.fromkeys(self._bodies.values()))
+        schemas, components = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
+        reference = dict(zip(shapes, schemas, strict=True))
+        every = document.setdefault("components", {})
+        every.setdefault("schemas", {}).update(components | {"Problem": _PROBLEM})
+        every["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "lk_<env>_<random>"}}
+        document["security"] = [{"key": []}]
+        for path, item in document["paths"].items():
+            for method, operation in item.items():
+                body = self._bodies.get((method.upper(), path))
+                if body is not None:
+                    operation["requestBody"] = {"content": {"application/json": {"schema": reference[body]}}}
+                if path.startswith(_PUBLIC) and (method.upper(), path) != ("POST", "/api/v1/transparency/roots"):
+                    operation["security"] = []
+                # Litestar's own form of a 400 is never sent.
+                operation.get("responses", {}).pop("400", None)
+                operation.setdefault("responses", {})["default"] = {
+                    "description": "Refused or failed (RFC 9457)",
+                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+        return document
+
+
+@get("/docs/assets/{name:str}", include_in_schema=False)
+async def get_asset(name: str) -> Response[bytes]:
+    package = find_spec("drf_spectacular_sidecar")
+    if name not in _ASSETS or package is None or package.origin is None:
+        raise NotFoundError(f"there is no asset {name[:40]!r}")
+    path = Path(package.origin).parent / "static" / "drf_spectacular_sidecar" / _ASSETS[name]
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(path.read_bytes(), media_type=kind, headers={"cache-control": "public, max-age=86400"})
+
+
+@get("/llms.txt", include_in_schema=False, media_type="text/plain")
+async def get_llms_txt() -> str:
+    return (
+        "# Decision Ledger\n\n"
+        "> Append-only transparency ledger for decisions of AI agents, with receipts that can be verified offline.\n\n"
+        "- [OpenAPI](/openapi.json): every route, request and answer\n"
+        "- [Docs](/docs): the same, to read and try\n"
+        "- [Report events](/openapi.json#/paths/~1api~1v1~1events): POST /api/v1/events, Bearer key, up to 1,000\n"
+        "- [Receipts](/openapi.json#/paths/~1api~1v1~1receipts~1{event_id}): evidence of one event in one file\n"
+        "- [Daily roots](/api/v1/transparency/roots): public, pin them\n"
+        "- [Verifier](/ledger-verify.pyz): one file, Python standard library only\n"
+    )
+
+
+@get("/ledger-verify.pyz", include_in_schema=False)
+async def get_verifier(service: Service) -> Response[bytes]:
+    if not service.verifier.exists():
+        raise NotFoundError("this service was set up without the verifier")
+    return Response(service.verifier.read_bytes(), media_type="application/zip")

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between Litestar and the handlers that know no framework: requests in, answers out, and what is injected."""
+
+from typing import Any
+
+from litestar import Request, Response
+
+from ledger.web.access import Principal
+from ledger.web.front import Call, read_query
+from ledger.web.problems import Answer
+from ledger.web.service import Service
+
+
+def provide_service(request: Request[Any, Any, Any]) -> Service:
+    service = request.app.state["service"]
+    assert isinstance(service, Service)
+    return service
+
+
+def provide_principal(request: Request[Any, Any, Any], service: Service) -> Principal:
+    return service.access.principal(request.scope["headers"], local=request.scope["state"]["local"])
+
+
+async def call_of(service: Service, request: Request[Any, Any, Any], argument: str = "") -> Call:
+    """The request of a hot route that came in by Litestar's door."""
+    return Call(
+        principal=provide_principal(request, service),
+        argument=argument,
+        query=read_query(request.scope["query_string"]),
+        accept=request.headers.get("accept", "*/*"),
+        body=await request.body(),
+    )
+
+
+def answer_response(answer: Answer) -> Response[bytes]:
+    return Response(
+        answer.body, status_code=answer.status, media_type=answer.content_type, headers=dict(answer.headers)
+    )

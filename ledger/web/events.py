@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events: report, list, search, read (CAPABILITIES L01, L02)."""
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import Parameter
+
+from ledger.log import canonical
+from ledger.log.entry import parse_uuid, read_envelope
+from ledger.log.errors import ForbiddenError, InvalidRequestError, NotFoundError
+from ledger.log.receipts import disclosures_of, fresh_receipt, receipt
+from ledger.log.report import Reporter, decode, dedup_keys, draft_report, read_report
+from ledger.log.sealed import read_disclosure
+from ledger.log.sequencer import Appended, Draft, Log, Moment
+from ledger.log.store import Filter
+from ledger.web.access import Principal
+from ledger.web.cursors import Cursor, read_cursor
+from ledger.web.doors import answer_response, call_of
+from ledger.web.front import Call
+from ledger.web.problems import Answer
+from ledger.web.service import Service
+from ledger.web.times import read_moment
+
+MAX_PAGE = 200
+
+
+class ReportedItem(msgspec.Struct, frozen=True):
+    call_id: str
+    event_id: str
+    leaf_index: int
+    duplicate: bool
+
+
+class ReportAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    accepted: int
+    duplicates: int
+    items: list[ReportedItem]
+    checkpoint: str
+    receipts: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+class EventAnswer(msgspec.Struct, frozen=True):
+    """An entry as lists show it. Sealed fields stand as commitments unless they were asked for and may be read."""
+
+    event_id: str
+    leaf_index: int
+    type: str
+    subject: str | None
+    recorded_at: str
+    timestamp: str | None
+    data: msgspec.Raw
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    items: list[EventAnswer]
+    next_cursor: str | None
+    tree_size: int
+
+
+class EventSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /events/search`: the filters of `GET /events`."""
+
+    types: list[str] = []
+    agent_id: str | None = None
+    tool_name: str | None = None
+    verdict: str | None = None
+    mode: str | None = None
+    env: str | None = None
+    since: str | None = None
+    until: str | None = None
+    search: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+    disclose: str | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_search_decoder = msgspec.json.Decoder(EventSearch)
+
+
+async def report_events(service: Service, call: Call) -> Answer:
+    """`POST /events`, behind both doors."""
+    principal, ledger = call.principal, service.ledger
+    principal.require("events:write")
+    if principal.key_id is None:
+        raise ForbiddenError("events are reported with an API key, so that the entry can say whose they are")
+    wanted = call.query.get("receipts", "none")
+    if wanted not in ("none", "full"):
+        raise InvalidRequestError.at(["query", "receipts"], "is none or full")
+    report = read_report(call.body)
+    drafts = draft_report(
+        ledger, principal.log, report, Reporter(key_id=principal.key_id, env=principal.env), ledger.clock()
+    )
+
+    def decide(moment: Moment) -> list[Draft]:
+        principal.recheck(moment)
+        return drafts
+
+    appended = await ledger.sequencer.submit(principal.log, decide, dedup_keys=dedup_keys(drafts), weight=len(drafts))
+    # The manifest, where there is one, is the last item and not an event of the batch.
+    items = [
+        ReportedItem(event.call_id, item.event_id, item.leaf_index, item.duplicate)
+        for event, item in zip(report.events, appended.items, strict=False)
+    ]
+    duplicates = sum(item.duplicate for item in items)
+    answer = ReportAnswer(
+        accepted=len(items) - duplicates,
+        duplicates=duplicates,
+        items=items,
+        checkpoint=appended.committed.head.checkpoint,
+        receipts=_receipts(service, principal.log, appended, len(items)) if wanted == "full" else msgspec.UNSET,
+    )
+    headers = (("ledger-event-id", items[0].event_id), ("ledger-leaf-index", str(items[0].leaf_index)))
+    return Answer(200, _encoder.encode(answer), headers=headers)
+
+
+def _receipts(service: Service, log: Log, appended: Appended, count: int) -> list[msgspec.Raw]:
+    texts = []
+    for item in appended.items[:count]:
+        if item.leaf is not None:
+            made = fresh_receipt(log, appended.committed, item.leaf_index, item.leaf)
+        else:
+            [leaf] = service.ledger.store.leaves(log.number, item.leaf_index, item.leaf_index + 1)
+            made = receipt(service.ledger, log, item.leaf_index, leaf)
+        texts.append(msgspec.Raw(canonical.encode(made)))
+    return texts
+
+
+@post("/events", status_code=200, summary="Report events", tags=["events"])
+async def post_events(request: Request[Any, Any, Any], service: Service) -> Response[bytes]:
+    """Put a batch of decision events into the log, all or none. Reporting the same event again changes nothing."""
+    return answer_response(await report_events(service, await call_of(service, request)))
+
+
+@get("/events", summary="List events", tags=["events"])
+async def list_events(
+    service: Service,
+    principal: Principal,
+    type: list[str] | None = None,
+    agent_id: str | None = None,
+    tool_name: str | None = None,
+    verdict: str | None = None,
+    mode: str | None = None,
+    env: str | None = None,
+    since: Annotated[str | None, Parameter(description="RFC 3339 time, or 1h, 6h, 24h, 7d, 30d")] = None,
+    until: str | None = None,
+    search: Annotated[str | None, Parameter(description="text in open fields")] = None,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 50,
+    cursor: str | None = None,
+    disclose: Annotated[str | None, Parameter(description="all: show sealed values, for payload:read")] = None,
+) -> EventPage:
+    """Entries of the tenant's log, newest first. An agent's key sees what it reported itself."""
+    wanted = EventSearch(
+        type or [], agent_id, tool_name, verdict, mode, env, since, until, search, limit, cursor, disclose
+    )
+    return await _page(service, principal, wanted)
+
+
+@post("/events/search", status_code=200, summary="Search events", tags=["events"])
+async def search_events(request: Request[Any, Any, Any], service: Service, principal: Principal) -> EventPage:
+    """The filters of the list, in a body."""
+    body = await request.body() or b"{}"
+    canonical.refuse_duplicates(body)
+    return await _page(service, principal, decode(_search_decoder, body))
+
+
+@get("/events/{event_id:str}", summary="Read an event", tags=["events"])
+async def get_event(service: Service, principal: Principal, event_id: str, disclose: str | None = None) -> EventAnswer:
+    index, leaf = find_entry(service, principal, event_id)
+    return _event_answer(service, principal, index, leaf, wants_disclosures(principal, disclose))
+
+
+def find_entry(service: Service, principal: Principal, event_id: str) -> tuple[int, bytes]:
+    """Index and leaf of an entry by id. Raises NotFoundError also for one that the principal may not see."""
+    principal.require("events:read")
+    store, number = service.ledger.store, principal.log.number
+    value = parse_uuid(event_id)
+    index = None if value is None else store.find(number, value.to_bytes(16, "big"))
+    if index is not None:
+        [row] = store.rows(number, index, index + 1)
+        if principal.only_key in (None, row.key_id):
+            return index, row.leaf
+    raise NotFoundError(f"there is no event {event_id[:64]}")
+
+
+def wants_disclosures(principal: Principal, disclose: str | None) -> bool:
+    """Whether sealed values were asked for. Raises InvalidRequestError, or ForbiddenError without payload:read."""
+    if disclose in (None, "none"):
+        return False
+    if disclose != "all":
+        raise InvalidRequestError.at(["query", "disclose"], "is none or all")
+    principal.require("payload:read")
+    return True
+
+
+async def _page(service: Service, principal: Principal, wanted: EventSearch) -> EventPage:
+    principal.require("events:read")
+    now = service.ledger.clock()
+    disclose = wants_disclosures(principal, wanted.disclose)
+    if not 1 <= wanted.limit <= MAX_PAGE:
+        raise InvalidRequestError.at(["body", "limit"], f"is from 1 to {MAX_PAGE}")
+    size = principal.log.committed.head.size
+    cursor = Cursor(size, size) if wanted.cursor is None else read_cursor(wanted.cursor)
+    chosen = Filter(
+        types=wanted.types,
+        key_id=principal.only_key,
+        agent_id=wanted.agent_id,
+        tool_name=wanted.tool_name,
+        verdict={"block": "deny", "ask": "pending"}.get(wanted.verdict or "", wanted.verdict),
+        mode=wanted.mode,
+        env=wanted.env,
+        since=None if wanted.since is None else read_moment(wanted.since, "since", now),
+        until=None if wanted.until is None else read_moment(wanted.until, "until", now),
+        text=wanted.search,
+    )
+    store, number = service.ledger.store, principal.log.number
+    page = await asyncio.to_thread(store.search, number, chosen, min(cursor.below, size), wanted.limit)
+    items = [_event_answer(service, principal, index, leaf, disclose) for index, leaf in page.entries]
+    following = None if page.below is None else Cursor(cursor.size, page.below).format()
+    return EventPage(items, following, cursor.size)
+
+
+def _event_answer(service: Service, principal: Principal, index: int, leaf: bytes, disclose: bool) -> EventAnswer:
+    envelope = read_envelope(leaf)
+    return EventAnswer(
+        event_id=envelope.id,
+        leaf_index=index,
+        type=envelope.type,
+        subject=envelope.subject or None,
+        recorded_at=envelope.recordedat,
+        timestamp=envelope.time or None,
+        data=_disclosed(service, principal.log, index, envelope.data) if disclose else envelope.data,
+    )
+
+
+def _disclosed(service: Service, log: Log, index: int, data: msgspec.Raw) -> msgspec.Raw:
+    """The event's data with every sealed value that can still be opened put back in its place."""
+    values = msgspec.json.decode(data)
+    for text in disclosures_of(service.ledger, log, index):
+        disclosure = read_disclosure(text)
+        *path, name = disclosure.pointer.split("/")[2:]
+        owner = values
+        for step in path:
+            owner = owner[step]
+        owner[name] = disclosure.value
+    return msgspec.Raw(_encoder.encode(values))

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Liveness, readiness, status and metrics (CAPABILITIES X04)."""
+
+import ipaddress
+import time
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+import ledger
+from ledger.log.errors import LedgerError
+from ledger.web.access import Principal
+from ledger.web.doors import provide_principal
+from ledger.web.observe import Metrics
+from ledger.web.service import Service
+
+
+class Health(msgspec.Struct, frozen=True):
+    status: str
+    version: str
+    uptime: float
+    db: bool
+
+
+class ShortHealth(msgspec.Struct, frozen=True):
+    status: str
+    bootstrap_complete: bool
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    ready: bool
+    reason: str | None
+
+
+class PublicStatus(msgspec.Struct, frozen=True):
+    status: str
+    root_log_size: int
+    last_day: str | None
+
+
+class HealthDetails(msgspec.Struct, frozen=True):
+    status: str
+    version: str
+    uptime: float
+    database: dict[str, bool | float]
+    queued_events: int
+    log_size: int
+    root_log_size: int
+
+
+def _database(service: Service) -> tuple[bool, float]:
+    started = time.perf_counter()
+    try:
+        service.ledger.store.head(0)
+    except LedgerError:
+        return False, 0.0
+    return True, round((time.perf_counter() - started) * 1000, 3)
+
+
+@get("/health", summary="Liveness", tags=["health"], security=[])
+async def get_health(service: Service) -> Health:
+    reachable, _ = _database(service)
+    uptime = round(time.monotonic() - service.started, 3)
+    return Health("ok" if reachable else "degraded", ledger.__version__, uptime, reachable)
+
+
+@get("/api/v1/health", summary="Liveness in two fields", tags=["health"], security=[])
+async def get_short_health(service: Service) -> ShortHealth:
+    reachable, _ = _database(service)
+    return ShortHealth("ok" if reachable else "degraded", True)
+
+
+@get("/api/v1/health/details", summary="Operational health", tags=["health"])
+async def get_health_details(service: Service, principal: Principal) -> HealthDetails:
+    principal.require("log:read")
+    reachable, latency = _database(service)
+    return HealthDetails(
+        status="ok" if reachable else "degraded",
+        version=ledger.__version__,
+        uptime=round(time.monotonic() - service.started, 3),
+        database={"connected": reachable, "latency_ms": latency},
+        queued_events=service.ledger.sequencer.queued,
+        log_size=principal.log.committed.head.size,
+        root_log_size=service.ledger.root.committed.head.size,
+    )
+
+
+@get("/ready", summary="Readiness", tags=["health"], security=[])
+async def get_ready(service: Service) -> Response[Readiness]:
+    """200 while the service accepts writes, 503 otherwise."""
+    reason = service.ready()
+    return Response(Readiness(reason is None, reason), status_code=200 if reason is None else 503)
+
+
+@get("/status", summary="Public status", tags=["health"], security=[])
+async def get_status(service: Service) -> PublicStatus:
+    days = service.ledger.store.days()
+    status = "ok" if service.ready() is None else "degraded"
+    return PublicStatus(status, service.ledger.root.committed.head.size, days[-1].date if days else None)
+
+
+@get("/metrics", include_in_schema=False)
+async def get_metrics(request: Request[Any, Any, Any], service: Service) -> Response[bytes]:
+    """Prometheus text, from this machine or with a key that may read the log."""
+    client = request.scope.get("client")
+    if not (request.scope["state"]["local"] or (client is not None and _is_loopback(client[0]))):
+        provide_principal(request, service).require("log:read")
+    metrics = request.app.state["metrics"]
+    assert isinstance(metrics, Metrics)
+    metrics.queued.set(service.ledger.sequencer.queued)
+    metrics.root_size.set(service.ledger.root.committed.head.size)
+    return Response(generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

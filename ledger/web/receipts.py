@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Receipts: fetch one, have one verified, learn the key (CAPABILITIES L05, L07)."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from ledger.log.errors import UnauthorizedError
+from ledger.log.evidence import verify_receipt
+from ledger.log.receipts import receipt, tlog_proof
+from ledger.web.doors import answer_response, call_of, provide_principal
+from ledger.web.events import find_entry, wants_disclosures
+from ledger.web.front import Call
+from ledger.web.problems import Answer
+from ledger.web.service import Service
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What the service says of evidence that was sent to it. `reason` is empty when it holds."""
+
+    verified: bool
+    reason: str
+
+
+class ReceiptKey(msgspec.Struct, frozen=True):
+    root_vkey: str
+    log_vkey: str | None
+
+
+async def fetch_receipt(service: Service, call: Call) -> Answer:
+    """`GET /receipts/{event_id}`, behind both doors: JSON, or a C2SP tlog-proof for `Accept: text/plain`."""
+    index, leaf = find_entry(service, call.principal, call.argument)
+    if _prefers_text(call.accept):
+        text = tlog_proof(call.principal.log, index, leaf).format().encode()
+        return Answer(200, text, "text/plain; charset=utf-8")
+    disclose = wants_disclosures(call.principal, call.query.get("disclose"))
+    return Answer(200, receipt(service.ledger, call.principal.log, index, leaf, disclose=disclose).text())
+
+
+def _prefers_text(accept: str) -> bool:
+    kinds = [part.split(";")[0].strip() for part in accept.split(",")]
+    return "text/plain" in kinds and "application/json" not in kinds
+
+
+@get("/receipts/{event_id:str}", summary="Fetch a receipt", tags=["receipts"])
+async def get_receipt(request: Request[Any, Any, Any], service: Service, event_id: str) -> Response[bytes]:
+    """The strongest receipt there is now, as the bytes of a receipt file."""
+    return answer_response(await fetch_receipt(service, await call_of(service, request, event_id)))
+
+
+@post("/receipts/verify", status_code=200, summary="Verify an archived receipt", tags=["receipts"])
+async def post_receipt_verify(request: Request[Any, Any, Any], service: Service) -> Verification:
+    """Checks a receipt file against the keys of this service. Who trusts nobody uses `ledger-verify` instead."""
+    reason = verify_receipt(service.ledger, await request.body())
+    return Verification(reason is None, reason or "")
+
+
+@get("/receipts/key", summary="Keys that receipts are checked with", tags=["receipts"])
+async def get_receipt_key(request: Request[Any, Any, Any], service: Service) -> ReceiptKey:
+    """The root log's vkey; with a credential also that of the tenant's log."""
+    try:
+        log_vkey = provide_principal(request, service).log.signer.vkey.format()
+    except UnauthorizedError:
+        if any(name == b"authorization" for name, _ in request.scope["headers"]):
+            raise
+        log_vkey = None
+    return ReceiptKey(service.ledger.root.signer.vkey.format(), log_vkey)

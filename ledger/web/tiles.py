@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tlog-tiles (c2sp.org/tlog-tiles) under each log's path, so that any third-party tool can re-derive a log.
+
+The root log is public. A tenant's log is for its owner and auditors, by header, or by a read token in the path for
+tools that send none. A read token is an auditor's key: it can read the whole log and write nothing.
+"""
+
+import asyncio
+from typing import Any
+
+from litestar import Request, Response, get
+
+from ledger.log.errors import ForbiddenError, NotFoundError
+from ledger.log.sequencer import Log
+from ledger.tlog.errors import MalformedError
+from ledger.tlog.tiles import WIDTH, TilePath, format_bundle, parse_path, tile_width
+from ledger.web.doors import provide_principal
+from ledger.web.service import Service
+
+_IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
+_PRIVATE = {"cache-control": "private, max-age=31536000, immutable"}
+_SHORT_LIVED = {"cache-control": "no-cache"}
+
+
+@get("/root/{path:path}", include_in_schema=False)
+async def get_root_log(service: Service, path: str) -> Response[bytes]:
+    return await _serve(service, service.ledger.root, path.lstrip("/"), _IMMUTABLE)
+
+
+@get("/log/{log_id:str}/t/{token:str}/{path:path}", include_in_schema=False)
+async def get_log_by_token(service: Service, log_id: str, token: str, path: str) -> Response[bytes]:
+    principal = service.access.token(token)
+    if principal.role != "auditor":
+        raise ForbiddenError("a read token is the key of an auditor; other keys do not belong in a path")
+    return await _serve(service, _own(principal.log, log_id), path.lstrip("/"), _PRIVATE)
+
+
+@get("/log/{log_id:str}/{path:path}", include_in_schema=False)
+async def get_log(request: Request[Any, Any, Any], service: Service, log_id: str, path: str) -> Response[bytes]:
+    principal = provide_principal(request, service)
+    log = _own(principal.log, log_id)
+    principal.require("log:read")
+    return await _serve(service, log, path.lstrip("/"), _PRIVATE)
+
+
+def _own(log: Log, log_id: str) -> Log:
+    if log.record.log_id != log_id:
+        raise NotFoundError("there is no such log")
+    return log
+
+
+async def _serve(service: Service, log: Log, path: str, caching: dict[str, str]) -> Response[bytes]:
+    committed = log.committed
+    if path == "checkpoint":
+        note = committed.head.checkpoint.encode()
+        return Response(note, media_type="text/plain; charset=utf-8", headers=_SHORT_LIVED)
+    try:
+        tile = parse_path(path)
+    except MalformedError as error:
+        raise NotFoundError(str(error)) from None
+    # A partial tile is a prefix of the same tile grown further, so every width up to today's can be served.
+    if tile.width > tile_width(tile.level or 0, tile.number, committed.head.size):
+        raise NotFoundError(f"{path[:80]} does not exist at tree size {committed.head.size}")
+    if tile.level is None:
+        body = await asyncio.to_thread(_bundle, service, log, tile)
+    else:
+        body = log.tree.tile(committed.edge, tile.level, tile.number, tile.width)
+    return Response(body, media_type="application/octet-stream", headers=caching)
+
+
+def _bundle(service: Service, log: Log, tile: TilePath) -> bytes:
+    first = tile.number * WIDTH
+    return format_bundle(service.ledger.store.leaves(log.number, first, first + tile.width))

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transparency: heads, proofs, daily roots, keys, self-check (CAPABILITIES L03, L04, L06, L07, L08)."""
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import Parameter
+
+from ledger.log.check import check_log
+from ledger.log.days import DayDocument, day_document
+from ledger.log.entry import format_time
+from ledger.log.errors import InvalidRequestError, NotFoundError
+from ledger.log.events.logs import LedgerTamperDetected, LedgerVerified
+from ledger.log.evidence import verify_day
+from ledger.log.fold import LogsState
+from ledger.log.receipts import base64_path
+from ledger.log.report import decode
+from ledger.log.sequencer import Draft, Moment
+from ledger.tlog.checkpoint import read_checkpoint
+from ledger.tlog.text import format_base64
+from ledger.web.access import Principal
+from ledger.web.doors import answer_response, call_of
+from ledger.web.events import find_entry
+from ledger.web.front import Call
+from ledger.web.problems import Answer
+from ledger.web.receipts import Verification
+from ledger.web.service import Service
+
+
+class TreeHead(msgspec.Struct, frozen=True):
+    origin: str
+    tree_size: int
+    root_hash: str
+    checkpoint: str
+
+
+class InclusionProof(msgspec.Struct, frozen=True):
+    leaf_index: int
+    tree_size: int
+    root_hash: str
+    inclusion_path: list[str]
+    checkpoint: str | None
+
+
+class ConsistencyProof(msgspec.Struct, frozen=True):
+    """`from` and `to` are tree sizes: of the tenant's log, or, where dates were given, of the root log."""
+
+    origin: str
+    size1: int = msgspec.field(name="from")
+    size2: int = msgspec.field(name="to")
+    root1: str
+    root2: str
+    consistency_path: list[str]
+
+
+class DayItem(msgspec.Struct, frozen=True):
+    date: str
+    entry_index: int
+    checkpoint: str
+
+
+class DayList(msgspec.Struct, frozen=True):
+    items: list[DayItem]
+    next_cursor: str | None = None
+
+
+class PublicKey(msgspec.Struct, frozen=True):
+    """A signing key. `since` is the root-log index at which it took over, `current` whether it still signs."""
+
+    purpose: str
+    origin: str
+    vkey: str
+    since: int
+    current: bool
+
+
+class KeyHistory(msgspec.Struct, frozen=True):
+    items: list[PublicKey]
+
+
+class CheckResult(msgspec.Struct, frozen=True):
+    """Result of a self-check of the tenant's log up to `tree_size`."""
+
+    ok: bool
+    tree_size: int
+    root_hash: str
+    checked_at: str
+    problem: str | None
+    first_index: int | None
+
+
+_encoder = msgspec.json.Encoder()
+
+
+@get("/transparency/head", summary="Signed tree head", tags=["transparency"])
+async def get_head(principal: Principal) -> TreeHead:
+    principal.require("events:read")
+    head = principal.log.committed.head
+    return TreeHead(principal.log.origin, head.size, format_base64(head.root), head.checkpoint)
+
+
+@get("/transparency/checkpoint", summary="Signed checkpoint", tags=["transparency"], media_type="text/plain")
+async def get_checkpoint(principal: Principal) -> str:
+    """The newest checkpoint of the tenant's log, as a signed note."""
+    principal.require("events:read")
+    return principal.log.committed.head.checkpoint
+
+
+async def prove_inclusion(service: Service, call: Call) -> Answer:
+    """`GET /transparency/inclusion/{event_id}`, behind both doors."""
+    index, _ = find_entry(service, call.principal, call.argument)
+    return Answer(200, _encoder.encode(_inclusion(call.principal, index, None)))
+
+
+@get("/transparency/inclusion/{event_id:str}", summary="Inclusion proof of an event", tags=["transparency"])
+async def get_inclusion_of_event(request: Request[Any, Any, Any], service: Service, event_id: str) -> Response[bytes]:
+    return answer_response(await prove_inclusion(service, await call_of(service, request, event_id)))
+
+
+@get("/transparency/inclusion", summary="Inclusion proof of a leaf", tags=["transparency"])
+async def get_inclusion(
+    service: Service,
+    principal: Principal,
+    leaf_index: Annotated[int, Parameter(ge=0)],
+    tree_size: Annotated[int | None, Parameter(ge=1)] = None,
+) -> InclusionProof:
+    """Proof in the newest tree, or in the tree of an earlier size."""
+    principal.require("events:read")
+    size = principal.log.committed.head.size
+    if leaf_index >= (tree_size or size) or (tree_size or 0) > size:
+        raise NotFoundError(f"leaf {leaf_index} of a tree of {tree_size or size}: the log has {size} entries")
+    if principal.only_key is not None:
+        [row] = service.ledger.store.rows(principal.log.number, leaf_index, leaf_index + 1)
+        if row.key_id != principal.only_key:
+            raise NotFoundError(f"there is no event at {leaf_index} for you")
+    return _inclusion(principal, leaf_index, tree_size)
+
+
+def _inclusion(principal: Principal, index: int, size: int | None) -> InclusionProof:
+    log, committed = principal.log, principal.log.committed
+    newest = size is None or size == committed.head.size
+    size = committed.head.size if size is None else size
+    root = committed.head.root if newest else log.tree.root(committed.edge, size)
+    path = base64_path(log.tree.inclusion_path(committed.edge, index, size))
+    return InclusionProof(index, size, format_base64(root), path, committed.head.checkpoint if newest else None)
+
+
+@get("/transparency/consistency", summary="Consistency proof", tags=["transparency"])
+async def get_consistency(
+    service: Service,
+    principal: Principal,
+    start: Annotated[str, Parameter(query="from", description="tree size, or date of a daily root")],
+    end: Annotated[str, Parameter(query="to", description="tree size, or date of a daily root")],
+) -> ConsistencyProof:
+    """That the smaller tree is a prefix of the larger one. With dates, about the root log; with sizes, about the
+    tenant's.
+    """
+    principal.require("events:read")
+    if start.isascii() and start.isdigit() and end.isascii() and end.isdigit():
+        log, old, new = principal.log, int(start[:19]), int(end[:19])
+    else:
+        days = [service.ledger.store.day(date) for date in (start, end)]
+        if days[0] is None or days[1] is None:
+            raise NotFoundError("`from` and `to` are two sizes, or the dates of two closed days")
+        log = service.ledger.root
+        old, new = (read_checkpoint(day.checkpoint).size for day in days if day is not None)
+    committed = log.committed
+    if not 0 < old <= new:
+        raise InvalidRequestError.at(["query", "from"], f"want 0 < from <= to, got {old} and {new}")
+    if new > committed.head.size:
+        raise NotFoundError(f"the log has {committed.head.size} entries")
+    roots = [format_base64(log.tree.root(committed.edge, size)) for size in (old, new)]
+    path = base64_path(log.tree.consistency_path(committed.edge, old, new))
+    return ConsistencyProof(log.origin, old, new, roots[0], roots[1], path)
+
+
+@get("/transparency/roots", summary="Daily roots", tags=["transparency"])
+async def list_roots(service: Service) -> DayList:
+    """Every closed day, newest first."""
+    days = reversed(service.ledger.store.days())
+    return DayList([DayItem(day.date, day.entry_index, day.checkpoint) for day in days])
+
+
+@get("/transparency/roots/{date:str}", summary="One daily root", tags=["transparency"])
+async def get_root(service: Service, date: str) -> Response[bytes]:
+    """The day document, as the bytes of a file that `ledger-verify root` reads."""
+    day = service.ledger.store.day(date)
+    if day is None:
+        raise NotFoundError(f"{date[:40]} is not closed")
+    return _document(day_document(service.ledger, day), 200)
+
+
+class CloseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    date: str | None = None
+
+
+_close_decoder = msgspec.json.Decoder(CloseRequest)
+
+
+@post("/transparency/roots", status_code=200, summary="Close a day", tags=["transparency"])
+async def close_root(request: Request[Any, Any, Any], service: Service, principal: Principal) -> Response[bytes]:
+    """Close today's date, or the one given, after all missed ones. Asked again, the same document comes back."""
+    principal.require("roots:close")
+    wanted = decode(_close_decoder, await request.body() or b"{}")
+    return _document(await service.roots.close_day(wanted.date), 200)
+
+
+def _document(document: DayDocument, status: int) -> Response[bytes]:
+    return Response(document.text(), status_code=status, media_type="application/json")
+
+
+@post("/transparency/roots/verify", status_code=200, summary="Verify an archived daily root", tags=["transparency"])
+async def post_root_verify(request: Request[Any, Any, Any], service: Service) -> Verification:
+    reason = verify_day(service.ledger, await request.body())
+    return Verification(reason is None, reason or "")
+
+
+@get("/transparency/keys", summary="Signing keys, current and past", tags=["transparency"])
+async def list_signing_keys(service: Service, purpose: str | None = None) -> KeyHistory:
+    """Keys of the root log, which are public. A tenant's own vkey is in `GET /receipts/key`, with a credential."""
+    return KeyHistory(_keys(service, purpose))
+
+
+@get("/transparency/keys/current", summary="Current signing key", tags=["transparency"])
+async def get_signing_key(service: Service, purpose: str = "root") -> PublicKey:
+    current = [key for key in _keys(service, purpose) if key.current]
+    if not current:
+        raise NotFoundError(f"there is no public key for the purpose {purpose[:40]!r}; there is: root")
+    return current[0]
+
+
+def _keys(service: Service, purpose: str | None) -> list[PublicKey]:
+    root = service.ledger.root
+    history = root.committed.state[LogsState].vkeys[root.origin]
+    keys = [PublicKey("root", root.origin, vkey, since, vkey == history[-1][1]) for since, vkey in history]
+    return keys if purpose in (None, "root") else []
+
+
+@post("/transparency/verify", status_code=200, summary="Run a self-check", tags=["transparency"])
+async def run_check(service: Service, principal: Principal) -> CheckResult:
+    """Re-derives the tenant's log from its stored bytes. The result is an entry of the log, and of the service's own
+    log.
+    """
+    principal.require("log:check")
+    ledger, log = service.ledger, principal.log
+    report = await asyncio.to_thread(check_log, ledger, log)
+    result = CheckResult(
+        ok=report.problem is None,
+        tree_size=report.size,
+        root_hash=format_base64(report.root),
+        checked_at=format_time(ledger.clock()),
+        problem=report.problem,
+        first_index=report.first_index,
+    )
+    event: LedgerVerified | LedgerTamperDetected
+    if report.problem is None:
+        event = LedgerVerified(size=report.size, root=result.root_hash, actor=principal.actor)
+    else:
+        event = LedgerTamperDetected(
+            size=report.size, first_index=report.first_index or 0, check=report.check, actor=principal.actor
+        )
+    await asyncio.to_thread(ledger.store.put_note, _note_name(log.number), _encoder.encode(result).decode())
+
+    def decide(moment: Moment) -> list[Draft]:
+        principal.recheck(moment)
+        return [Draft(event)]
+
+    await ledger.sequencer.submit(log, decide)
+    return result
+
+
+@get("/transparency/verify", summary="Newest self-check", tags=["transparency"])
+async def get_check(service: Service, principal: Principal) -> CheckResult:
+    principal.require("log:check")
+    text = service.ledger.store.note(_note_name(principal.log.number))
+    if text is None:
+        raise NotFoundError("no self-check has run yet: POST /api/v1/transparency/verify")
+    return msgspec.json.decode(text, type=CheckResult)
+
+
+def _note_name(log_number: int) -> str:
+    return f"check/{log_number}"
