@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `ledger` command. Each subcommand is a file of `ledger/commands`, imported when it is asked for."""
+
+from importlib import import_module
+
+import click
+
+import ledger
+
+_COMMANDS = {
+    "init": "Make a new ledger: root log, first tenant, owner key",
+    "serve": "Run the service",
+    "demo": "Tell the whole story once, with a ledger of its own",
+    "import": "Report events from a file",
+    "keys": "Create, list and revoke API keys",
+    "export": "Write a range of the log for an auditor",
+    "check": "Derive everything again from the stored bytes",
+    "root": "Daily roots",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"ledger.commands.{cmd_name}_command").command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.command(cls=_Commands, help="Append-only transparency ledger for decisions of AI agents.")
+@click.version_option(ledger.__version__, prog_name="ledger")
+def main() -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()

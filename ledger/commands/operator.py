@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that write: through the running service where there is one, else with the same routes in this process.
+
+Either way the request goes through the one set of handlers, as the operator of the machine: the socket's file mode, or
+the right to lock the data directory, is the credential.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from ledger.app import Application
+from ledger.log.errors import ConfigurationError, ConflictError, LedgerError
+from ledger.log.lock import DirectoryLock, InUseError
+from ledger.settings import Settings
+
+TIMEOUT_SECONDS = 60.0
+
+
+@asynccontextmanager
+async def operator_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client that acts as the operator. Raises ConfigurationError when there is no ledger to act on."""
+    if not settings.database.exists():
+        raise ConfigurationError(f"no ledger in {settings.data}: run `ledger init --data {settings.data}` first")
+    try:
+        lock = DirectoryLock(settings.data)
+    except InUseError:
+        transport = httpx.AsyncHTTPTransport(uds=str(settings.socket))
+        async with httpx.AsyncClient(transport=transport, base_url="http://ledger", timeout=TIMEOUT_SECONDS) as client:
+            yield client
+        return
+    with lock:
+        application = Application(settings, jobs=False)
+        await application.start()
+        try:
+            # Without a port in the address the request counts as local, as it does on the socket.
+            transport_here = httpx.ASGITransport(application)
+            async with httpx.AsyncClient(transport=transport_here, base_url="http://ledger") as client:
+                yield client
+        finally:
+            await application.stop()
+
+
+async def call(client: httpx.AsyncClient, method: str, path: str, **arguments: Any) -> httpx.Response:
+    """The answer to a request. Raises LedgerError with the problem's detail when it was refused or did not get
+    through.
+    """
+    try:
+        response = await client.request(method, path, **arguments)
+    except httpx.TransportError as error:
+        raise LedgerError(f"the service does not answer: {error or type(error).__name__}") from error
+    if response.is_success:
+        return response
+    try:
+        problem = response.json()
+        detail = "; ".join([problem["detail"], *(f"{e['loc']}: {e['msg']}" for e in problem.get("errors", []))])
+    except (ValueError, KeyError, TypeError):
+        detail = response.text[:500]
+    kind = ConflictError if response.status_code == 409 else LedgerError
+    raise kind(f"{method} {path}: {response.status_code} {detail}")

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ledger serve`: the service, on a TCP port for everybody and on a Unix socket for the operator of the machine."""
+
+import logging
+import os
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import replace
+
+import click
+import structlog
+import uvicorn
+
+from ledger.app import Application
+from ledger.commands.terminal import data_option, option, refusals, say
+from ledger.log.errors import ConfigurationError
+from ledger.log.lock import DirectoryLock
+from ledger.settings import Settings
+
+BACKLOG = 2048
+DRAIN_SECONDS = 30
+
+
+@click.command()
+@option("--host", default="127.0.0.1", help="address to listen on")
+@option("--port", type=click.IntRange(0, 65535), default=8000, help="port to listen on; 0 takes a free one")
+@option("--root-interval", type=click.FloatRange(0.05, 60), default=10.0, help="seconds between root-log commitments")
+@option("--max-queued", type=click.IntRange(1), default=20_000, help="events that may wait before callers get 503")
+@option("--key-header", multiple=True, help="further header that may carry a key (repeatable)")
+@option("--cors-origin", multiple=True, help="web origin that may call the API (repeatable)")
+@option("--access-log/--no-access-log", default=False, help="log a line per request")
+@data_option
+@refusals
+def command(
+    settings: Settings,
+    host: str,
+    port: int,
+    root_interval: float,
+    max_queued: int,
+    key_header: tuple[str, ...],
+    cors_origin: tuple[str, ...],
+    access_log: bool,
+) -> None:
+    """Run the service. SIGTERM finishes what was taken, then stops.
+
+    \b
+    Examples:
+      ledger serve
+      ledger serve --data /srv/ledger --host 0.0.0.0 --port 8080
+    """
+    if not settings.database.exists():
+        raise ConfigurationError(f"no ledger in {settings.data}: run `ledger init --data {settings.data}` first")
+    serve(
+        replace(
+            settings,
+            host=host,
+            port=port,
+            root_interval=root_interval,
+            max_queued=max_queued,
+            key_headers=(*settings.key_headers, *key_header),
+            cors_origins=cors_origin,
+            access_log=access_log,
+        )
+    )
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal. Raises InUseError when another process serves the directory."""
+    _configure_logging()
+    with DirectoryLock(settings.data):
+        application = Application(settings)
+        config = uvicorn.Config(
+            application,
+            http="httptools",
+            loop="uvloop",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            backlog=BACKLOG,
+        )
+        sockets = [_listen_tcp(settings), _listen_unix(settings)]
+        address, port = sockets[0].getsockname()[:2]
+        say(f"ledger: serving {settings.data} on http://{address}:{port}")
+        try:
+            uvicorn.Server(config).run(sockets)
+        finally:
+            with suppress(FileNotFoundError):
+                settings.socket.unlink()
+
+
+def _listen_tcp(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _listen_unix(settings: Settings) -> socket.socket:
+    """The operator's socket. The lock is held, so a socket file that is there was left by a killed process."""
+    with suppress(FileNotFoundError):
+        settings.socket.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(settings.socket))
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the socket {settings.socket}: {error}") from error
+    finally:
+        os.umask(before)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _configure_logging() -> None:
+    """One JSON object a line on stderr, from our own code and from libraries."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

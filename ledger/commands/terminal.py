@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands share at the terminal: flags that are also environment variables, refusals, progress."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ledger.log.errors import LedgerError
+from ledger.settings import Settings
+
+ENVIRONMENT_PREFIX = "LEDGER_"
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def option(flag: str, *names: str, **attributes: Any) -> Callable[[_Function], _Function]:
+    """A flag that can also be set in the environment: `--root-interval` is `LEDGER_ROOT_INTERVAL`."""
+    variable = ENVIRONMENT_PREFIX + flag.lstrip("-").split("/")[0].replace("-", "_").upper()
+    return click.option(flag, *names, envvar=variable, show_envvar=True, show_default=True, **attributes)
+
+
+def data_option(function: _Function) -> _Function:
+    """`--data DIR`, with the master key from the environment: the command gets a `settings` argument."""
+
+    @option("--data", type=click.Path(path_type=Path, file_okay=False), default="ledger-data", help="data directory")
+    @click.option("--master-key", envvar="LEDGER_MASTER_KEY", hidden=True)
+    @functools.wraps(function)
+    def wrapped(data: Path, master_key: str | None, **arguments: Any) -> Any:
+        return function(settings=Settings(data=data, master_key=master_key), **arguments)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def refusals(function: _Function) -> _Function:
+    """Turn the errors a user can cause into one line on stderr and exit code 1; the traceback is for bugs only."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, **keywords: Any) -> Any:
+        try:
+            return function(*arguments, **keywords)
+        except LedgerError as error:
+            fail(error.message)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            fail(f"{where}{error.strerror or error}")
+
+    return wrapped  # type: ignore[return-value]
+
+
+def fail(message: str) -> None:
+    click.echo(f"ledger: {printable(message)}", err=True)
+    sys.exit(1)
+
+
+def say(message: str) -> None:
+    """Talk: to stderr, so that stdout stays a result."""
+    click.echo(printable(message), err=True)
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal: control characters are escaped."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr where that is a terminal, else nothing. Yields a function that takes how many more are done."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.advance(task, done)
