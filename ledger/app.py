@@ -163,7 +163,7 @@ def _litestar(service: Service, metrics: Metrics) -> Litestar:
             tiles.get_root_log, tiles.get_log, tiles.get_log_by_token,
             health.get_health, health.get_short_health, health.get_health_details, health.get_ready,
             health.get_status, health.get_metrics,
-            description.get_asset, description.get_llms_txt, description.get_verifier,
+            description.get_asset, description.get_llms_txt, description.get_verifier, *described.pages(),
         ],
         dependencies={
             "service": Provide(provide_service, sync_to_thread=False),

@@ -35,7 +35,5 @@ def command(settings: Settings, out: Path, start: int, stop: int | None, disclos
         )
     ledger.close()
     if manifest.root is None:
-        say(
-            "The newest entries are not in the root log yet; export again later for a stronger proof."
-        )
+        say("The newest entries are not in the root log yet; export again later for a stronger proof.")
     click.echo(f"{out}: entries {manifest.start} to {manifest.stop - 1} of {manifest.origin}")

@@ -3,6 +3,7 @@
 
 import logging
 import os
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -85,8 +86,14 @@ def serve(settings: Settings) -> None:
         sockets = [_listen_tcp(settings), _listen_unix(settings)]
         address, port = sockets[0].getsockname()[:2]
         say(f"ledger: serving {settings.data} on http://{address}:{port}")
+        # After it has drained, the server raises the signal again; drained is a success.
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
+        signal.signal(signal.SIGINT, lambda number, frame: None)
         try:
-            uvicorn.Server(config).run(sockets)
+            server = uvicorn.Server(config)
+            server.run(sockets)
+            if not server.started:
+                raise ConfigurationError("the service did not start; its log says why")
         finally:
             with suppress(FileNotFoundError):
                 settings.socket.unlink()
@@ -127,7 +134,8 @@ def _configure_logging() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            # Without the values of local variables: among them are credentials and what callers sealed.
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -28,20 +28,23 @@ GivenVerdict = Literal["allow", "deny", "would_deny", "pending", "warn", "redact
 
 _VERDICTS: dict[str, Verdict] = {"block": "deny", "ask": "pending"}
 _PRINTABLE = re.compile(r"[\x20-\x7e]*\Z")
-_NULL = msgspec.Raw(b"null")
+
+
+def _null() -> msgspec.Raw:
+    return msgspec.Raw(b"null")
 
 
 class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The part of an event that describes the call. A null member counts as absent."""
 
-    tool_args: msgspec.Raw = _NULL
+    tool_args: msgspec.Raw = msgspec.field(default_factory=_null)
     side_effect: Name | None = None
     environment: Env | None = None
-    principal: msgspec.Raw = _NULL
+    principal: msgspec.Raw = msgspec.field(default_factory=_null)
     decision_source: Name | None = None
     decision_name: Name | None = None
-    reason: msgspec.Raw = _NULL
-    result: msgspec.Raw = _NULL
+    reason: msgspec.Raw = msgspec.field(default_factory=_null)
+    result: msgspec.Raw = msgspec.field(default_factory=_null)
     policy_version: Name | None = None
     bundle_name: Name | None = None
     # Whose data this is, where that is not the principal; kept nowhere, it only chooses the key.
@@ -55,7 +58,7 @@ class ReportedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     verdict: GivenVerdict
     mode: Mode
     timestamp: Annotated[datetime, Meta(tz=True)] | None = None
-    payload: Payload = Payload()
+    payload: Payload = msgspec.field(default_factory=Payload)
 
 
 class ReportedContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, RedocRenderPlugin, SwaggerRenderPlugin
 
@@ -65,38 +66,38 @@ class Description:
         self._bodies = bodies
 
     def config(self) -> OpenAPIConfig:
-        amend = self._amend
+        amend = self.amend
 
         class Json(JsonRenderPlugin):
             def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
                 return super().render(request, amend(openapi_schema))
 
-        class Swagger(SwaggerRenderPlugin):
-            def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-                return super().render(request, amend(openapi_schema))
-
-        class Redoc(RedocRenderPlugin):
-            def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-                return super().render(request, amend(openapi_schema))
-
         return OpenAPIConfig(
-            title="Decision Ledger",
-            version=ledger.__version__,
-            path="/",
-            render_plugins=[
-                Json(path="/openapi.json"),
-                Swagger(
-                    path="/docs",
-                    js_url="/docs/assets/swagger-ui-bundle.js",
-                    css_url="/docs/assets/swagger-ui.css",
-                    standalone_preset_js_url="/docs/assets/swagger-ui-standalone-preset.js",
-                    favicon=_FAVICON,
-                ),
-                Redoc(path="/redoc", js_url="/docs/assets/redoc.standalone.js", google_fonts=False, favicon=_FAVICON),
-            ],
+            title="Decision Ledger", version=ledger.__version__, path="/openapi.json", render_plugins=[Json(path="/")]
         )
 
-    def _amend(self, document: dict[str, Any]) -> dict[str, Any]:
+    def pages(self) -> list[HTTPRouteHandler]:
+        """`/docs` and `/redoc`."""
+        swagger = SwaggerRenderPlugin(
+            js_url="/docs/assets/swagger-ui-bundle.js",
+            css_url="/docs/assets/swagger-ui.css",
+            standalone_preset_js_url="/docs/assets/swagger-ui-standalone-preset.js",
+            favicon=_FAVICON,
+        )
+        redoc = RedocRenderPlugin(js_url="/docs/assets/redoc.standalone.js", google_fonts=False, favicon=_FAVICON)
+
+        @get("/docs", include_in_schema=False, media_type="text/html")
+        async def get_docs(request: Request[Any, Any, Any]) -> bytes:
+            return swagger.render(request, self.amend(request.app.openapi_schema.to_schema()))
+
+        @get("/redoc", include_in_schema=False, media_type="text/html")
+        async def get_redoc(request: Request[Any, Any, Any]) -> bytes:
+            return redoc.render(request, self.amend(request.app.openapi_schema.to_schema()))
+
+        return [get_docs, get_redoc]
+
+    def amend(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The document, completed in place."""
         shapes = list(dict.fromkeys(self._bodies.values()))
         schemas, components = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
         reference = dict(zip(shapes, schemas, strict=True))

@@ -53,7 +53,7 @@ async def _serve(service: Service, log: Log, path: str, caching: dict[str, str])
     committed = log.committed
     if path == "checkpoint":
         note = committed.head.checkpoint.encode()
-        return Response(note, media_type="text/plain; charset=utf-8", headers=_SHORT_LIVED)
+        return Response(note, media_type="text/plain", headers=_SHORT_LIVED)
     try:
         tile = parse_path(path)
     except MalformedError as error:

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A ledger as its users meet it: commands as processes, a service on a free port, HTTP from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+START_SECONDS = 30
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment without any setting of a ledger."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")} | extra
+
+
+def run_ledger(*arguments: str, data: Path | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; the result has exit code, stdout and stderr."""
+    settings = extra if data is None else {"LEDGER_DATA": str(data), **extra}
+    command = [sys.executable, "-m", "ledger", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment(**settings), timeout=120)
+
+
+def run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ledger-verify as a separate program."""
+    command = [sys.executable, "-m", "ledger_verify", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+class Service:
+    """`ledger serve` as a process. `keys` is what `ledger init` printed."""
+
+    def __init__(self, data: Path, keys: dict[str, str], *flags: str) -> None:
+        self.data = data
+        self.keys = keys
+        self.log_path = data.with_name(data.name + ".stderr")
+        self._flags = flags
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "ledger", "serve", "--data", str(self.data), "--port", "0", *self._flags]
+        self._log = self.log_path.open("ab")
+        begin = self._log.tell()
+        self.process = subprocess.Popen(command, stderr=self._log, env=environment())
+        self.url = self._read_url(begin)
+
+    def _read_url(self, begin: int) -> str:
+        """The address that the service prints once it listens."""
+        with self.log_path.open() as log:
+            log.seek(begin)
+            line = ""
+            while self.process.poll() is None:
+                line += log.readline()
+                if line.endswith("\n") and " on http" in line:
+                    return line.rsplit(" on ", 1)[1].strip()
+            raise AssertionError(f"the service ended with {self.process.returncode}: {line}{log.read()}")
+
+    def client(self, key: str | None = None, **options: Any) -> httpx.Client:
+        """A client with the owner's key, or another one; `key=""` sends none."""
+        secret = self.keys["owner_key"] if key is None else key
+        headers = {"authorization": f"Bearer {secret}"} if secret else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, **options)
+
+    def create_key(self, **wanted: Any) -> dict[str, Any]:
+        body = {"env": "production", "label": "a test", "role": "agent"} | wanted
+        with self.client() as client:
+            created: dict[str, Any] = client.post("/api/v1/keys", json=body).raise_for_status().json()
+        return created
+
+    def size(self) -> int:
+        """Entries in the tenant's log."""
+        with self.client() as client:
+            size: int = client.get("/api/v1/transparency/head").raise_for_status().json()["tree_size"]
+        return size
+
+    def terminate(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self._wait()
+
+    def kill(self) -> int:
+        self.process.kill()
+        return self._wait()
+
+    def _wait(self) -> int:
+        code = self.process.wait(START_SECONDS)
+        self._log.close()
+        return code
+
+    def __enter__(self) -> "Service":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.terminate()
+
+
+def event(call_id: str, **changes: Any) -> dict[str, Any]:
+    """An event body as an agent reports it. `payload` among the changes replaces members of the payload."""
+    payload = {"tool_args": {"amount": 98.7, "recipient": "GB123"}, "principal": {"user_id": "ada"}}
+    body = {
+        "call_id": call_id,
+        "agent_id": "payments-agent",
+        "tool_name": "send_money",
+        "verdict": "allow",
+        "mode": "enforce",
+        "timestamp": "2026-03-01T12:00:00Z",
+        "payload": payload | changes.pop("payload", {}),
+    }
+    return body | changes
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_bytes())
