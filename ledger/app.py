@@ -9,7 +9,6 @@ from litestar import Litestar, Request, Response, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.middleware.cors import CORSMiddleware
 
 from ledger.jobs import schedule
 from ledger.log.keystore import Keystore
@@ -63,7 +62,7 @@ class Application:
         access = Access(self._resolve, self._local_operator, settings.key_headers)
         self.service = Service(self._ledger, access, self._roots, settings.verifier, lambda: self._ready)
         metrics = Metrics()
-        self.litestar = _litestar(self.service, metrics)
+        self.litestar = _litestar(self.service, metrics, _cors(settings))
         self._asgi: ASGIApp = Front(
             self.service,
             {("POST", "/api/v1/events"): events.report_events},
@@ -72,9 +71,8 @@ class Application:
                 ("GET", "/api/v1/transparency/inclusion/", transparency.prove_inclusion),
             ],
             cast(ASGIApp, self.litestar),
+            settings.cors_origins,
         )
-        if settings.cors_origins:
-            self._asgi = cast(ASGIApp, CORSMiddleware(cast(Any, self._asgi), _cors(settings)))
         self._asgi = Observe(self._asgi, metrics, access_log=settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,7 +132,7 @@ class Application:
         )
 
 
-def _litestar(service: Service, metrics: Metrics) -> Litestar:
+def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Litestar:
     api = Router(
         "/api/v1",
         route_handlers=[
@@ -171,6 +169,7 @@ def _litestar(service: Service, metrics: Metrics) -> Litestar:
         },
         exception_handlers={Exception: _problem_response},
         openapi_config=described.config(),
+        cors_config=cors,
         request_max_body_size=MAX_BODY_BYTES,
         state=State({"service": service, "metrics": metrics}),
         logging_config=None,
@@ -183,7 +182,9 @@ def _problem_response(request: Request[Any, Any, Any], error: Exception) -> Resp
     )
 
 
-def _cors(settings: Settings) -> CORSConfig:
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.cors_origins:
+        return None
     return CORSConfig(
         allow_origins=list(settings.cors_origins),
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", *settings.key_headers],

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from ledger.log import canonical
 from ledger.log.days import day_document
-from ledger.log.entry import Envelope, compose, parse_time, parse_uuid, read_envelope
+from ledger.log.entry import Envelope, parse_time, parse_uuid
 from ledger.log.errors import DamagedError
-from ledger.log.events import Event, Governing, UnknownEventError, read_event
+from ledger.log.events import Event, Governing
 from ledger.log.events.logs import DayClosed, HeadsCommitted, LogGenesis
-from ledger.log.evidence import verify_day, vkeys_of
+from ledger.log.evidence import known_keys, verify_day
 from ledger.log.fold import BEFORE_GENESIS, State, empty_state
+from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import heads_line
 from ledger.log.sealed import Commitment, decrypt, digest_of, read_disclosure
@@ -119,9 +119,13 @@ class _Walk:
                 )
 
     def _entry(self, ledger: Ledger, index: int, row: Row) -> None:
-        envelope, event = _read(index, row.leaf)
+        try:
+            envelope, event = read_leaf(row.leaf)
+        except InvalidEntryError as error:
+            raise _MismatchError("entries", index, str(error)) from None
         event_id = parse_uuid(envelope.id)
-        if event_id is None or event_id <= self.last_id or row.event_id != event_id.to_bytes(16, "big"):
+        assert event_id is not None
+        if event_id <= self.last_id or row.event_id != event_id.to_bytes(16, "big"):
             raise _MismatchError("ids", index, f"id {envelope.id} does not follow the one before, or is not the row's")
         self.last_id = event_id
         if envelope.source != self.log.origin:
@@ -141,39 +145,12 @@ class _Walk:
             self.days.append((index, event.date))
 
 
-def _read(index: int, leaf: bytes) -> tuple[Envelope, Event]:
-    """The entry in a leaf that is canonical throughout: put together again it gives the same bytes."""
-    try:
-        envelope = read_envelope(leaf)
-        event = read_event(envelope)
-        again = compose(
-            data=canonical.encode(event),
-            id=envelope.id,
-            recordedat=envelope.recordedat,
-            source=envelope.source,
-            subject=envelope.subject or None,
-            time=envelope.time or None,
-            type=envelope.type,
-        )
-    except UnknownEventError as error:
-        raise _MismatchError("entries", index, str(error)) from None
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise _MismatchError("entries", index, f"not an entry: {error}") from None
-    if again != leaf:
-        raise _MismatchError("entries", index, "not strict JCS")
-    return envelope, event
-
-
 def _check_columns(index: int, row: Row, envelope: Envelope, event: Event) -> None:
     reported = hasattr(event, "agent_id")
-    try:
-        recorded_at = parse_time(envelope.recordedat)
-    except ValueError as error:
-        raise _MismatchError("entries", index, str(error)) from None
     said = {
         "type": event.type,
         "governing": isinstance(event, Governing),
-        "recorded_at": recorded_at,
+        "recorded_at": parse_time(envelope.recordedat),
         "key_id": getattr(event, "key_id", None) if reported else None,
         "env": getattr(event, "env", None) if reported else None,
         **{name: getattr(event, name, None) for name in ("agent_id", "tool_name", "verdict", "mode")},
@@ -229,7 +206,7 @@ def _check_head(ledger: Ledger, log: Log, committed: Committed, walk: _Walk) -> 
     if head.last_governing != walk.state.governing or head.last_id < walk.last_id:
         raise _MismatchError("head", last, "the head does not name the newest governing entry, or an older last id")
     try:
-        checkpoint = open_checkpoint(head.checkpoint, vkeys_of(ledger, log.origin))
+        checkpoint = open_checkpoint(head.checkpoint, known_keys(ledger).of(log.origin))
     except TlogError as error:
         raise _MismatchError("head", last, f"the checkpoint does not open: {error}") from None
     if (checkpoint.origin, checkpoint.size, checkpoint.root) != (log.origin, head.size, root):
@@ -253,7 +230,7 @@ def _check_commitments(ledger: Ledger, walk: _Walk) -> None:
     if [(day.entry_index, day.date) for day in stored] != walk.days:
         raise _MismatchError("days", None, "the stored days are not those that the log closed")
     for day in stored:
-        reason = verify_day(ledger, day_document(ledger, day).text())
+        reason = verify_day(known_keys(ledger), day_document(ledger, day).text())
         if reason is not None:
             raise _MismatchError("days", day.entry_index, f"the document of {day.date} does not hold: {reason}")
 
@@ -261,7 +238,7 @@ def _check_commitments(ledger: Ledger, walk: _Walk) -> None:
 def _check_committed(ledger: Ledger, index: int, log_number: int, note: str) -> None:
     log = ledger.log(log_number)
     try:
-        checkpoint = open_checkpoint(note, vkeys_of(ledger, log.origin))
+        checkpoint = open_checkpoint(note, known_keys(ledger).of(log.origin))
     except TlogError as error:
         raise _MismatchError("commitments", index, f"a committed checkpoint does not open: {error}") from None
     if (

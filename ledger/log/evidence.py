@@ -5,17 +5,21 @@ A convenience for callers who trust the service. The steps are those of spec/rec
 check of the same files is `ledger-verify`, which shares no code with this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from ledger.log import canonical
-from ledger.log.entry import Envelope, read_envelope
+from ledger.log.entry import Envelope
 from ledger.log.errors import MalformedRequestError
-from ledger.log.events import UnknownEventError, read_event
+from ledger.log.events import Event
 from ledger.log.events.logs import DayClosed, HeadsCommitted
 from ledger.log.fold import LogsState
+from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import heads_line
 from ledger.log.sealed import digest_of, read_disclosure
@@ -68,20 +72,42 @@ class _RefusedError(Exception):
     """The evidence does not hold; the text says why."""
 
 
-def verify_receipt(ledger: Ledger, text: bytes) -> str | None:
+@dataclass(frozen=True, slots=True)
+class KnownKeys:
+    """The keys to trust: every key that each log ever had, by origin."""
+
+    root_origin: str
+    history: Mapping[str, Sequence[VerifierKey]]
+
+    def of(self, origin: str) -> Sequence[VerifierKey]:
+        """Raises MalformedError for an origin that is not known."""
+        if origin not in self.history:
+            raise MalformedError(f"there is no log {origin!r} here")
+        return self.history[origin]
+
+
+def known_keys(ledger: Ledger) -> KnownKeys:
+    """What the root log says of the keys of this ledger."""
+    vkeys = ledger.root.committed.state[LogsState].vkeys
+    return KnownKeys(
+        ledger.root.origin, {origin: [parse_vkey(vkey) for _, vkey in keys] for origin, keys in vkeys.items()}
+    )
+
+
+def verify_receipt(keys: KnownKeys, text: bytes) -> str | None:
     """None when the receipt file holds, else why not."""
-    return _reason(lambda: _check_receipt(ledger, _read_file(text, _Receipt, "ledger-receipt/v1")))
+    return _reason(lambda: _check_receipt(keys, _read_file(text, _Receipt, "ledger-receipt/v1")))
 
 
-def verify_day(ledger: Ledger, text: bytes) -> str | None:
+def verify_day(keys: KnownKeys, text: bytes) -> str | None:
     """None when the day document holds, else why not."""
-    return _reason(lambda: _check_day(ledger, _read_file(text, _Day, "ledger-day/v1")))
+    return _reason(lambda: _check_day(keys, _read_file(text, _Day, "ledger-day/v1")))
 
 
-def _reason(check: Any) -> str | None:
+def _reason(check: Callable[[], None]) -> str | None:
     try:
         check()
-    except (_RefusedError, TlogError, UnknownEventError) as refusal:
+    except (_RefusedError, TlogError, InvalidEntryError) as refusal:
         return str(refusal)
     except (msgspec.MsgspecError, MalformedRequestError, ValueError, RecursionError) as error:
         return f"not in the format: {error}"
@@ -102,20 +128,19 @@ def _require(condition: bool, reason: str) -> None:
         raise _RefusedError(reason)
 
 
-def _check_receipt(ledger: Ledger, receipt: _Receipt) -> None:
-    envelope = _entry(receipt.entry)
+def _check_receipt(keys: KnownKeys, receipt: _Receipt) -> None:
+    envelope, _ = read_leaf(receipt.entry.encode())
     # The origin is only a hint where to look for the key; the signature then binds it.
-    checkpoint = _open(ledger, receipt.checkpoint)
+    checkpoint = _open(keys, receipt.checkpoint)
     _require(
         checkpoint.origin == envelope.source, f"the entry is of {envelope.source!r}, the head of {checkpoint.origin!r}"
     )
     _include(receipt.leaf_index, receipt.entry, receipt.inclusion_path, checkpoint)
-    for disclosure in receipt.disclosures:
-        _check_disclosure(envelope, disclosure)
+    _check_disclosures(envelope, receipt.disclosures)
     if receipt.root is not None:
-        _check_root(ledger, receipt.root, checkpoint.origin, receipt.checkpoint)
+        _check_root(keys, receipt.root, checkpoint.origin, receipt.checkpoint)
     if receipt.daily_root is not None:
-        _check_day(ledger, receipt.daily_root)
+        _check_day(keys, receipt.daily_root)
         _require(
             receipt.root is not None
             and receipt.daily_root.heads.entry == receipt.root.entry
@@ -124,10 +149,10 @@ def _check_receipt(ledger: Ledger, receipt: _Receipt) -> None:
         )
 
 
-def _check_root(ledger: Ledger, root: _Root, origin: str, note: str) -> None:
-    head = _open(ledger, root.checkpoint)
-    _require(head.origin == ledger.root.origin, f"{head.origin!r} is not the root log")
-    committed = read_event(_entry(root.entry))
+def _check_root(keys: KnownKeys, root: _Root, origin: str, note: str) -> None:
+    head = _open(keys, root.checkpoint)
+    _require(head.origin == keys.root_origin, f"{head.origin!r} is not the root log")
+    committed = _event(root.entry, head)
     if not isinstance(committed, HeadsCommitted):
         raise _RefusedError("root.entry is not a heads.committed entry")
     _require(committed.count == root.heads_count, f"the entry commits {committed.count} heads, not {root.heads_count}")
@@ -136,53 +161,53 @@ def _check_root(ledger: Ledger, root: _Root, origin: str, note: str) -> None:
     _include(root.entry_index, root.entry, root.entry_path, head)
 
 
-def _check_day(ledger: Ledger, day: _Day) -> None:
-    head = _open(ledger, day.checkpoint)
-    _require(head.origin == ledger.root.origin, f"{head.origin!r} is not the root log")
-    closed, committed = read_event(_entry(day.entry)), read_event(_entry(day.heads.entry))
+def _check_day(keys: KnownKeys, day: _Day) -> None:
+    head = _open(keys, day.checkpoint)
+    _require(head.origin == keys.root_origin, f"{head.origin!r} is not the root log")
+    closed, committed = _event(day.entry, head), _event(day.heads.entry, head)
     if not isinstance(closed, DayClosed) or not isinstance(committed, HeadsCommitted):
         raise _RefusedError("a day needs a day.closed entry behind a heads.committed entry")
     _require(closed.date == day.date, f"the entry closes {closed.date}, not {day.date}")
+    _require(closed.previous is UNSET or closed.previous < closed.date, "the day before is not earlier")
     _include(day.entry_index, day.entry, day.inclusion_path, head)
     _include(day.entry_index - 1, day.heads.entry, day.heads.inclusion_path, head)
     if day.previous_checkpoint is None:
-        _require(closed.previous is msgspec.UNSET and not day.consistency_path, "the day before is missing")
+        _require(closed.previous is UNSET and not day.consistency_path, "the day before is missing")
         return
-    previous = _open(ledger, day.previous_checkpoint)
+    previous = _open(keys, day.previous_checkpoint)
     _require(previous.origin == head.origin, f"{previous.origin!r} is not the root log")
-    _require(closed.previous is not msgspec.UNSET, "the first day has no day before")
+    _require(closed.previous is not UNSET, "the first day has no day before")
     _require(previous.size < head.size, "the day before is not older")
     verify_consistency(previous.size, head.size, _path(day.consistency_path), previous.root, head.root)
 
 
-def _check_disclosure(envelope: Envelope, text: str) -> None:
-    pointer = read_disclosure(text).pointer
-    value: Any = {"data": msgspec.json.decode(envelope.data)}
-    for step in pointer.split("/")[1:]:
-        value = value.get(step) if isinstance(value, dict) else None
-    _require(
-        value == {"$sealed": digest_of(text)},
-        f"a disclosure does not belong to the commitment at {pointer[:80]!r}",
-    )
+def _check_disclosures(envelope: Envelope, texts: Sequence[str]) -> None:
+    """Each belongs to a commitment of the entry (S2), in the order of their pointers, none twice (S4)."""
+    pointers = []
+    for text in texts:
+        pointer = read_disclosure(text).pointer
+        value: Any = {"data": msgspec.json.decode(envelope.data)}
+        for step in pointer.split("/")[1:]:
+            value = value.get(step) if isinstance(value, dict) else None
+        _require(
+            value == {"$sealed": digest_of(text)},
+            f"a disclosure does not belong to the commitment at {pointer[:80]!r}",
+        )
+        pointers.append(pointer)
+    _require(all(a < b for a, b in pairwise(pointers)), "disclosures are not in the order of their pointers")
 
 
-def _entry(text: str) -> Envelope:
-    canonical.read_strict(text.encode())
-    return read_envelope(text.encode())
+def _event(entry: str, head: Checkpoint) -> Event:
+    """The event of an entry that must be of the log of `head`."""
+    envelope, event = read_leaf(entry.encode())
+    _require(envelope.source == head.origin, f"an entry of {envelope.source!r} is not one of {head.origin!r}")
+    return event
 
 
-def _open(ledger: Ledger, note: str) -> Checkpoint:
+def _open(keys: KnownKeys, note: str) -> Checkpoint:
     """The checkpoint of a note that a key of this ledger signed, whichever log's it is."""
     origin = read_checkpoint(note).origin
-    return open_checkpoint(note, vkeys_of(ledger, origin))
-
-
-def vkeys_of(ledger: Ledger, origin: str) -> list[VerifierKey]:
-    """Every key that the root log ever named for an origin."""
-    history = ledger.root.committed.state[LogsState].vkeys.get(origin)
-    if history is None:
-        raise MalformedError(f"there is no log {origin!r} here")
-    return [parse_vkey(vkey) for _, vkey in history]
+    return open_checkpoint(note, keys.of(origin))
 
 
 def _include(index: int, entry: str, path: Sequence[str], head: Checkpoint) -> None:

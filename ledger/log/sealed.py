@@ -13,6 +13,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from typing import Annotated
 
 import msgspec
 
@@ -25,14 +26,17 @@ MAX_ARGUMENTS = 64
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z", re.ASCII)
 
 
+Digest = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{43}$")]
+
+
 class Commitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What stands in the leaf instead of a value."""
 
-    digest: str = msgspec.field(name="$sealed")
+    digest: Digest = msgspec.field(name="$sealed")
 
 
 # An object sealed by member, or as a whole: {"amount": {"$sealed": "…"}} or {"$sealed": "…"}.
-SealedMembers = dict[str, Commitment | str]
+SealedMembers = dict[str, Commitment | Digest]
 
 _blob_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -106,8 +110,13 @@ _disclosure_decoder = msgspec.json.Decoder(Disclosure)
 
 
 def read_disclosure(text: str) -> Disclosure:
-    """What a disclosure D says. Raises ValueError or msgspec.MsgspecError when it is none."""
-    return _disclosure_decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    """What a disclosure D says. Raises ValueError or msgspec.MsgspecError when it is none (S1)."""
+    data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    disclosure = _disclosure_decoder.decode(data)
+    salt = urlsafe_b64decode(disclosure.salt + "=")
+    if _base64url(data).decode() != text or _base64url(salt).decode() != disclosure.salt or len(salt) != SALT_BYTES:
+        raise ValueError("a disclosure is not canonical base64url, or its salt is not 32 bytes")
+    return disclosure
 
 
 def digest_of(disclosure: str) -> str:

@@ -41,11 +41,13 @@ class Front:
         exact: Mapping[tuple[str, str], Hot],
         prefixes: Sequence[tuple[str, str, Hot]],
         app: ASGIApp,
+        cors_origins: Sequence[str] = (),
     ) -> None:
         self._service = service
         self._exact = exact
         self._prefixes = prefixes
         self._app = app
+        self._cors_origins = {origin.encode(): origin for origin in cors_origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._pick(scope) if scope["type"] == "http" else None
@@ -59,7 +61,15 @@ class Front:
             answer = await handler(self._service, call)
         except Exception as error:
             answer = problem(error, instance=scope["path"], request_id=scope["state"]["request_id"])
-        await send_answer(send, answer)
+        await send_answer(send, self._shared(scope, answer))
+
+    def _shared(self, scope: Scope, answer: Answer) -> Answer:
+        """The answer, readable for a web page of an allowed origin. Preflights never come here: Litestar answers them."""
+        for name, value in scope["headers"] if self._cors_origins else ():
+            if name == b"origin" and (origin := self._cors_origins.get(value)) is not None:
+                allowed = ("access-control-allow-origin", origin), ("vary", "Origin")
+                return answer._replace(headers=(*answer.headers, *allowed))
+        return answer
 
     def _pick(self, scope: Scope) -> tuple[Hot, str, str] | None:
         method, path = scope["method"], scope["path"]

@@ -7,7 +7,7 @@ import msgspec
 from litestar import Request, Response, get, post
 
 from ledger.log.errors import UnauthorizedError
-from ledger.log.evidence import verify_receipt
+from ledger.log.evidence import known_keys, verify_receipt
 from ledger.log.receipts import receipt, tlog_proof
 from ledger.web.doors import answer_response, call_of, provide_principal
 from ledger.web.events import find_entry, wants_disclosures
@@ -52,7 +52,7 @@ async def get_receipt(request: Request[Any, Any, Any], service: Service, event_i
 @post("/receipts/verify", status_code=200, summary="Verify an archived receipt", tags=["receipts"])
 async def post_receipt_verify(request: Request[Any, Any, Any], service: Service) -> Verification:
     """Checks a receipt file against the keys of this service. Who trusts nobody uses `ledger-verify` instead."""
-    reason = verify_receipt(service.ledger, await request.body())
+    reason = verify_receipt(known_keys(service.ledger), await request.body())
     return Verification(reason is None, reason or "")
 
 

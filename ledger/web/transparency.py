@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 
 from ledger.log.check import check_log
 from ledger.log.days import DayDocument, day_document
 from ledger.log.entry import format_time
 from ledger.log.errors import InvalidRequestError, NotFoundError
 from ledger.log.events.logs import LedgerTamperDetected, LedgerVerified
-from ledger.log.evidence import verify_day
+from ledger.log.evidence import known_keys, verify_day
 from ledger.log.fold import LogsState
 from ledger.log.receipts import base64_path
 from ledger.log.report import decode
@@ -151,8 +151,8 @@ def _inclusion(principal: Principal, index: int, size: int | None) -> InclusionP
 async def get_consistency(
     service: Service,
     principal: Principal,
-    start: Annotated[str, Parameter(query="from", description="tree size, or date of a daily root")],
-    end: Annotated[str, Parameter(query="to", description="tree size, or date of a daily root")],
+    start: Annotated[str, QueryParameter(name="from", description="tree size, or date of a daily root")],
+    end: Annotated[str, QueryParameter(name="to", description="tree size, or date of a daily root")],
 ) -> ConsistencyProof:
     """That the smaller tree is a prefix of the larger one. With dates, about the root log; with sizes, about the
     tenant's.
@@ -213,7 +213,7 @@ def _document(document: DayDocument, status: int) -> Response[bytes]:
 
 @post("/transparency/roots/verify", status_code=200, summary="Verify an archived daily root", tags=["transparency"])
 async def post_root_verify(request: Request[Any, Any, Any], service: Service) -> Verification:
-    reason = verify_day(service.ledger, await request.body())
+    reason = verify_day(known_keys(service.ledger), await request.body())
     return Verification(reason is None, reason or "")
 
 
