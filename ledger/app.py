@@ -15,14 +15,14 @@ from ledger.log.keystore import Keystore
 from ledger.log.ledger import Ledger
 from ledger.log.report import Report
 from ledger.log.roots import RootLog
-from ledger.log.sequencer import Moment
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, read_master_key
+from ledger.log.working_copy import Moment
 from ledger.settings import Settings
 from ledger.tenant import routes as key_routes
 from ledger.tenant.keys import KeyResolver, require_live
 from ledger.tenant.state import TenantState
-from ledger.web import description, events, health, receipts, tiles, transparency
+from ledger.web import description, events, health, receipts, signing_keys, tiles, transparency
 from ledger.web.access import Access, Principal
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
 from ledger.web.doors import answer_response, provide_principal, provide_service
@@ -141,7 +141,7 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             transparency.get_head, transparency.get_checkpoint,
             transparency.get_inclusion, transparency.get_inclusion_of_event, transparency.get_consistency,
             transparency.list_roots, transparency.get_root, transparency.close_root, transparency.post_root_verify,
-            transparency.list_signing_keys, transparency.get_signing_key,
+            signing_keys.list_signing_keys, signing_keys.get_signing_key, signing_keys.rotate_signing_key,
             transparency.run_check, transparency.get_check,
             key_routes.create_key, key_routes.list_keys, key_routes.delete_key, key_routes.validate_key,
         ],
@@ -153,6 +153,7 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             ("POST", "/api/v1/keys"): key_routes.NewKeyRequest,
             ("POST", "/api/v1/keys/validate"): key_routes.ValidateRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
+            ("POST", "/api/v1/signing-keys/rotate"): signing_keys.RotateRequest,
         }
     )
     return Litestar(

@@ -7,6 +7,7 @@ It can be interrupted and run again: an event that is in the log already is coun
 import asyncio
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -66,20 +67,30 @@ async def import_file(file: Path, url: str, key: str) -> ImportResult:
     """Report all events of a file. Raises InvalidRequestError naming the line, or LedgerError when the service
     refuses.
     """
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    try:
+        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS)
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise LedgerError(f"the address or the key cannot be used: {error}") from None
+    async with client:
+        try:
+            with _open(file) as lines:
+                return await _import_lines(lines, client)
+        except (EOFError, zlib.error) as error:
+            raise LedgerError(f"{file} is a damaged gzip file: {error}") from error
+
+
+async def _import_lines(lines: IO[bytes], client: httpx.AsyncClient) -> ImportResult:
     result = ImportResult()
-    with _open(file) as lines:
-        total = sum(1 for _ in lines)
-        lines.seek(0)
-        events = _events(lines)
-        headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS) as client:
-            with progress("importing", total) as advance:
-                while batch := list(islice(events, BATCH_EVENTS)):
-                    body = b'{"events":[' + b",".join(batch) + b"]}"
-                    answer = await _post(client, body)
-                    result.accepted += answer.accepted
-                    result.duplicates += answer.duplicates
-                    advance(len(batch))
+    total = sum(1 for _ in lines)
+    lines.seek(0)
+    events = _events(lines)
+    with progress("importing", total) as advance:
+        while batch := list(islice(events, BATCH_EVENTS)):
+            answer = await _post(client, b'{"events":[' + b",".join(batch) + b"]}")
+            result.accepted += answer.accepted
+            result.duplicates += answer.duplicates
+            advance(len(batch))
     return result
 
 
@@ -87,6 +98,8 @@ async def _post(client: httpx.AsyncClient, body: bytes) -> ImportResult:
     for attempt in range(RETRIES):
         try:
             response = await client.post("/api/v1/events", content=body)
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            raise LedgerError(f"the address or the key cannot be used: {error}") from error
         except httpx.TransportError as error:
             if attempt == RETRIES - 1:
                 raise LedgerError(f"the service does not answer: {error or type(error).__name__}") from error
@@ -97,7 +110,10 @@ async def _post(client: httpx.AsyncClient, body: bytes) -> ImportResult:
         await asyncio.sleep(float(response.headers.get("retry-after", "1")))
     if response.status_code != 200:
         raise LedgerError(f"the service refused a batch: {response.status_code} {response.text[:500]}")
-    return msgspec.json.decode(response.content, type=ImportResult)
+    try:
+        return msgspec.json.decode(response.content, type=ImportResult)
+    except msgspec.MsgspecError as error:
+        raise LedgerError(f"the answer is not that of a ledger: {error}") from error
 
 
 def _events(lines: IO[bytes]) -> Iterator[bytes]:

@@ -18,9 +18,9 @@ from ledger.log.events.tenants import TenantCreated
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Release, data_key, initialise
 from ledger.log.lock import DirectoryLock
-from ledger.log.sequencer import Draft, Log
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, create_master_key, read_master_key
+from ledger.log.working_copy import Draft, Log
 from ledger.settings import Settings
 from ledger.tenant.keys import NewKey, draft_key
 

@@ -3,6 +3,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 import click
 import msgspec
@@ -67,7 +68,7 @@ def revoke(settings: Settings, key_id: str) -> None:
     Example:
       ledger keys revoke 01a2013b-00bf-715c-95f8-fb5db729f327
     """
-    asyncio.run(_request(settings, "DELETE", f"/api/v1/keys/{key_id}"))
+    asyncio.run(_request(settings, "DELETE", f"/api/v1/keys/{quote(key_id, safe='', errors='surrogateescape')}"))
     click.echo(f"revoked {printable(key_id)}")
 
 

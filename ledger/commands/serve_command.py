@@ -8,6 +8,7 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from typing import TextIO, cast
 
 import click
 import structlog
@@ -83,14 +84,15 @@ def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=DRAIN_SECONDS,
             backlog=BACKLOG,
         )
+        server = uvicorn.Server(config)
         sockets = [_listen_tcp(settings), _listen_unix(settings)]
+        # For a signal before the server listens to signals itself, and for the one that it raises again after it has
+        # drained: drained is a success.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: setattr(server, "should_exit", True))
         address, port = sockets[0].getsockname()[:2]
         say(f"ledger: serving {settings.data} on http://{address}:{port}")
-        # After it has drained, the server raises the signal again; drained is a success.
-        signal.signal(signal.SIGTERM, lambda number, frame: None)
-        signal.signal(signal.SIGINT, lambda number, frame: None)
         try:
-            server = uvicorn.Server(config)
             server.run(sockets)
             if not server.started:
                 raise ConfigurationError("the service did not start; its log says why")
@@ -105,8 +107,9 @@ def _listen_tcp(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not an address"
+        raise ConfigurationError(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
     listener.listen(BACKLOG)
     return listener
 
@@ -138,5 +141,17 @@ def _configure_logging() -> None:
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _LogStream())),
     )
+
+
+class _LogStream:
+    """stderr, for the log. A full disk or a reader that went away costs lines of the log and nothing else."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()

@@ -17,15 +17,16 @@ from ledger.log.days import day_document
 from ledger.log.entry import Envelope, parse_time, parse_uuid
 from ledger.log.errors import DamagedError
 from ledger.log.events import Event, Governing
-from ledger.log.events.logs import DayClosed, HeadsCommitted, LogGenesis
+from ledger.log.events.logs import DayClosed, HeadsCommitted, LogGenesis, SigningKeyRotated
 from ledger.log.evidence import known_keys, verify_day
 from ledger.log.fold import BEFORE_GENESIS, State, empty_state
 from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import heads_line
+from ledger.log.rotation import is_endorsed
 from ledger.log.sealed import Commitment, decrypt, digest_of, read_disclosure
-from ledger.log.sequencer import Committed, Log
 from ledger.log.store import ROOT_LOG, Row
+from ledger.log.working_copy import Committed, Log
 from ledger.tlog.checkpoint import open_checkpoint
 from ledger.tlog.edge import Edge
 from ledger.tlog.errors import TlogError
@@ -137,6 +138,8 @@ class _Walk:
             if as_of != self.state.governing:
                 raise _MismatchError("as_of", index, f"as_of is {as_of}, want {self.state.governing}")
             self.state = self.state.apply(index, event)
+            if isinstance(event, SigningKeyRotated) and not is_endorsed(event):
+                raise _MismatchError("keys", index, "the previous key did not endorse the new one")
         _check_columns(index, row, envelope, event)
         _check_disclosures(ledger, self.log, index, row, event)
         if isinstance(event, HeadsCommitted):

@@ -35,6 +35,12 @@ class DayDocument(msgspec.Struct, frozen=True, kw_only=True):
         return canonical.encode(self) + b"\n"
 
 
+def closed_day(ledger: Ledger, date: str) -> Day | None:
+    """A closed day that can be proved now: for a moment the store is a commit ahead of the root log in memory."""
+    day = ledger.store.day(date)
+    return None if day is None or day.entry_index >= ledger.root.committed.head.size else day
+
+
 def day_document(ledger: Ledger, day: Day) -> DayDocument:
     root = ledger.root
     edge = root.committed.edge

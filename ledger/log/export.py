@@ -17,7 +17,7 @@ from ledger.log.days import DayDocument
 from ledger.log.errors import ConflictError, InvalidRequestError
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import RootProof, base64_path, covering_head, disclosures_of, root_proof
-from ledger.log.sequencer import Log
+from ledger.log.working_copy import Log
 from ledger.tlog.checkpoint import read_checkpoint
 
 CHUNK = 1000

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, Self, TypeVar
 
+import msgspec
 from rpds import HashTrieMap
 
 from ledger.log.entry import read_envelope
-from ledger.log.events import Event, Governing, read_event
+from ledger.log.errors import DamagedError
+from ledger.log.events import Event, Governing, UnknownEventError, read_event
 from ledger.log.events.logs import DayClosed, LogCreated, LogGenesis, SigningKeyRotated
 
 BEFORE_GENESIS = -1
@@ -53,9 +55,16 @@ def empty_state(parts: Iterable[type[Part]]) -> State:
 
 
 def fold(state: State, governing: Iterable[tuple[int, bytes]]) -> State:
-    """The state after more governing entries (index, leaf). Raises UnknownEventError rather than guess."""
+    """The state after more governing entries (index, leaf). Raises UnknownEventError rather than guess, and DamagedError
+    for one that is no event or does not follow from those before it.
+    """
     for index, leaf in governing:
-        state = state.apply(index, read_event(read_envelope(leaf)))
+        try:
+            state = state.apply(index, read_event(read_envelope(leaf)))
+        except UnknownEventError as error:
+            raise UnknownEventError(f"entry {index}: {error.message}") from error
+        except (msgspec.MsgspecError, ValueError, KeyError) as error:
+            raise DamagedError(f"governing entry {index} is damaged: {error}") from error
     return state
 
 

@@ -16,15 +16,17 @@ from msgspec import UNSET
 from ledger.log.entry import ENTRY_RULE
 from ledger.log.errors import NotFoundError
 from ledger.log.events.logs import LogCreated, LogGenesis, ReleasePublished
-from ledger.log.fold import LogsState, Part, empty_state, fold
+from ledger.log.fold import LogsState, Part, State, empty_state, fold
 from ledger.log.keys import create_signing_key, load_signing_key
 from ledger.log.keystore import DataKey, Keystore
-from ledger.log.sequencer import Committed, Draft, Log, Sequencer, WorkingCopy
+from ledger.log.sequencer import Sequencer
 from ledger.log.store import ROOT_LOG, Head, LogRecord, Secret, Store
 from ledger.log.tree import TileCache, Tree
 from ledger.log.vault import Vault
+from ledger.log.working_copy import Committed, Draft, Log, WorkingCopy
 from ledger.tlog.edge import Edge
 from ledger.tlog.merkle import EMPTY_ROOT
+from ledger.tlog.note import SigningKey
 
 MAX_COMMIT_DELAY = 60
 """Seconds within which the root log promises to cover a signed head."""
@@ -57,7 +59,7 @@ class Ledger:
         self.keystore = keystore
         self.vault = vault
         self.clock = clock
-        self.sequencer = Sequencer(store, keystore, clock, max_queued)
+        self.sequencer = Sequencer(store, keystore, clock, self._signer_of, max_queued)
         self._parts = parts
         self._tiles = TileCache()
         self._logs: dict[int, Log] = {}
@@ -94,13 +96,19 @@ class Ledger:
         governing = ((i, leaf) for i, leaf in self.store.governing(number, 0) if i < head.size)
         state = fold(empty_state(parts), governing)
         logs = state if number == ROOT_LOG else self.root.committed.state
-        signer = load_signing_key(record.origin, logs[LogsState].current_vkey(record.origin), self.store, self.vault)
+        signer = self._load_signer(record.origin, logs)
         box = self.store.secret(_pepper_name(number))
         assert box is not None, f"log {number} has no pepper"
         pepper = self.vault.open(_pepper_name(number), box)
         log = Log(record, tree, signer, pepper, Committed(head, tree.load_edge(head.size), state))
         self._logs[number] = log
         return log
+
+    def _load_signer(self, origin: str, root_state: State) -> SigningKey:
+        return load_signing_key(origin, root_state[LogsState].current_vkey(origin), self.store, self.vault)
+
+    def _signer_of(self, log: Log) -> SigningKey:
+        return self._load_signer(log.origin, self.root.committed.state)
 
     def data_key(self, log: Log, subject: str | None, now: int) -> DataKey:
         return data_key(self.keystore, log, subject, now)
@@ -152,14 +160,13 @@ def initialise(
     vkeys = root.signer.vkey.format(), tenant.signer.vkey.format()
 
     copies = [WorkingCopy(log, now, {}) for log in logs]
-    copies[0].take(
-        lambda _: [
-            _genesis(root, "root", tuple(records) + tuple(sealed)),
-            Draft(LogCreated(origin=tenant.origin, vkey=vkeys[1]), subject=tenant.origin),
-            Draft(ReleasePublished(version=release.version, sha256=release.sha256), subject=release.version),
-        ]
-    )
-    copies[1].take(lambda _: [_genesis(tenant, "tenant"), *first_drafts(tenant)])
+    of_root = [
+        _genesis(root, "root", tuple(records) + tuple(sealed)),
+        Draft(LogCreated(origin=tenant.origin, vkey=vkeys[1]), subject=tenant.origin),
+        Draft(ReleasePublished(version=release.version, sha256=release.sha256), subject=release.version),
+    ]
+    copies[0].add(copies[0].plan(lambda _: of_root))
+    copies[1].add(copies[1].plan(lambda _: [_genesis(tenant, "tenant"), *first_drafts(tenant)]))
     keystore.flush()
     batches = [copy.finish() for copy in copies]
     store.append([], [], lambda heads, known: batches)

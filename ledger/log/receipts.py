@@ -15,8 +15,8 @@ from ledger.log import canonical
 from ledger.log.days import DayDocument, day_document
 from ledger.log.ledger import Ledger
 from ledger.log.sealed import decrypt
-from ledger.log.sequencer import Committed, Log
 from ledger.log.store import CommittedHead
+from ledger.log.working_copy import Committed, Log
 from ledger.tlog.checkpoint import read_checkpoint
 from ledger.tlog.merkle import inclusion_ranges, leaf_hash, root_hash
 from ledger.tlog.note import split_note
@@ -96,10 +96,12 @@ def covering_head(ledger: Ledger, log: Log, index: int) -> tuple[CommittedHead, 
     interval.
     """
     first = ledger.store.covering_head(log.number, index)
-    if first is None or log.committed.head.size < first.size:
+    # For a moment the store is a commit ahead of what is in memory, and proofs are made from memory.
+    root_size = ledger.root.committed.head.size
+    if first is None or log.committed.head.size < first.size or root_size <= first.root_index:
         return None
     for day in ledger.store.days():
-        if day.entry_index > first.root_index:
+        if first.root_index < day.entry_index < root_size:
             # A day's commitment covers every log, at the leaf before the day's own.
             for head in ledger.store.committed_heads(day.entry_index - 1):
                 if head.log_number == log.number:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta
+from msgspec.structs import astuple
 
 from ledger.log import canonical
 from ledger.log.entry import format_datetime
@@ -19,7 +20,7 @@ from ledger.log.errors import ForbiddenError, InvalidRequestError, MalformedRequ
 from ledger.log.events.calls import AgentManifestReported, CallReported, Env, ManifestContract, Mode, Verdict
 from ledger.log.ledger import Ledger
 from ledger.log.sealed import MAX_SEALED_BYTES, Sealer
-from ledger.log.sequencer import Draft, Log
+from ledger.log.working_copy import Draft, Log
 
 MAX_EVENTS = 1000
 
@@ -185,8 +186,11 @@ def _draft_manifest(log: Log, manifest: Manifest, events: Sequence[ReportedEvent
         contracts=[ManifestContract(id=c.id, type=c.type, tool=c.tool, mode=c.mode) for c in manifest.contracts],
     )
     data = canonical.encode(reported)
-    if not data.isascii() or b"\\u" in data or b"\x7f" in data:
-        raise InvalidRequestError.at(["body", "agent_manifest"], "text must be printable ASCII")
+    # The same quick look as for events; here every string is the caller's.
+    if not data.isascii() or b"\\" in data or b"\x7f" in data:
+        for text in (manifest.agent_id, manifest.policy_version, *(v for c in manifest.contracts for v in astuple(c))):
+            if not _PRINTABLE.match(text):
+                raise InvalidRequestError.at(["body", "agent_manifest"], "text must be printable ASCII")
     # The same batch sent again is the same report; the same manifest with other calls is a new one.
     calls = "\x00".join(event.call_id for event in events)
     dedup = log.digest(b"manifest\x00" + data + calls.encode())

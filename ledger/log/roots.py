@@ -10,15 +10,16 @@ from datetime import date, timedelta
 
 import structlog
 
-from ledger.log.days import DayDocument, day_document
+from ledger.log.days import DayDocument, closed_day, day_document
 from ledger.log.entry import format_date
 from ledger.log.errors import ConflictError, InvalidRequestError
 from ledger.log.events.logs import DayClosed, HeadsCommitted
 from ledger.log.fold import LogsState
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import heads_line
-from ledger.log.sequencer import Draft, Moment
+from ledger.log.sequencer import Part
 from ledger.log.store import ROOT_LOG, CommittedHead, Day
+from ledger.log.working_copy import Draft, Moment
 from ledger.tlog.merkle import leaf_hash, root_hash
 from ledger.tlog.text import format_base64
 
@@ -42,8 +43,10 @@ class RootLog:
         appended = await self._ledger.sequencer.submit(self._ledger.root, lambda moment: self._heads(moment, all=False))
         return appended.items[0].leaf_index if appended.items else None
 
-    async def close_day(self, wanted: str | None = None) -> DayDocument:
+    async def close_day(self, wanted: str | None = None, guard: Part | None = None) -> DayDocument:
         """Close a date, by default today's, after the missed ones before it; a closed one gives its document again.
+
+        `guard` is the part of a caller who must still be allowed to, under the lock.
 
         Raises InvalidRequestError for a future date or none at all, ConflictError for one that can no longer be closed.
         """
@@ -56,11 +59,11 @@ class RootLog:
             raise InvalidRequestError.at(["body", "date"], f"not a date YYYY-MM-DD: {day[:40]!r}") from None
         if day > today:
             raise InvalidRequestError.at(["body", "date"], f"{day} has not begun; today is {today} (UTC)")
-        stored = self._ledger.store.day(day)
+        stored = closed_day(self._ledger, day)
         if stored is None:
             for missed in [*self._missed(day), day]:
-                await self._close(missed)
-            stored = self._ledger.store.day(day)
+                await self._close(missed, guard)
+            stored = closed_day(self._ledger, day)
             assert stored is not None
         return day_document(self._ledger, stored)
 
@@ -96,8 +99,9 @@ class RootLog:
             current += timedelta(days=1)
         return days
 
-    async def _close(self, day: str) -> None:
-        await self._ledger.sequencer.submit(self._ledger.root, lambda moment: self._closing(moment, day))
+    async def _close(self, day: str, guard: Part | None = None) -> None:
+        close = Part(self._ledger.root, lambda moment: self._closing(moment, day))
+        await self._ledger.sequencer.submit_together([close] if guard is None else [close, guard])
 
     def _closing(self, moment: Moment, day: str) -> list[Draft]:
         last = moment.state[LogsState].last_day

@@ -20,93 +20,20 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from hashlib import blake2b
 from typing import NamedTuple
 
 import structlog
-from msgspec.structs import replace
 
-from ledger.log import canonical
-from ledger.log.entry import MAX_ENTRY_BYTES, IdSource, compose, format_time, format_uuid
-from ledger.log.errors import ConflictError, InvalidRequestError, LedgerError, OutcomeUnknownError, UnavailableError
-from ledger.log.events import Event, Governing
-from ledger.log.fold import BEFORE_GENESIS, State, fold
+from ledger.log.errors import LedgerError, OutcomeUnknownError, UnavailableError
+from ledger.log.fold import fold
 from ledger.log.keystore import Keystore
-from ledger.log.store import Batch, Head, Known, LogRecord, Row, SideRow, Store
-from ledger.log.tree import Tree
-from ledger.tlog.checkpoint import Checkpoint
-from ledger.tlog.edge import Edge, FullTile
-from ledger.tlog.merkle import leaf_hash
+from ledger.log.store import Batch, Head, Known, Store
+from ledger.log.working_copy import Committed, Decide, Item, Log, WorkingCopy
 from ledger.tlog.note import SigningKey
 
 _log = structlog.get_logger("ledger.sequencer")
 
 MAX_BATCH_EVENTS = 4096
-
-
-class Moment(NamedTuple):
-    """What a decision may look at: the state under the lock, the clock, and the index its first entry will get."""
-
-    state: State
-    now: int
-    next_index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An event that is about to become an entry. `data` is its canonical text where that is known beforehand.
-
-    `side` rows that need the checkpoint of the transaction are functions of it.
-    """
-
-    event: Event
-    subject: str | None = None
-    time: str | None = None
-    data: bytes | None = None
-    sealed: bytes | None = None
-    data_key: bytes | None = None
-    dedup: bytes | None = None
-    request: bytes | None = None
-    side: tuple[SideRow | Callable[[str], SideRow], ...] = ()
-
-
-Decide = Callable[[Moment], Sequence[Draft]]
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A log as of one commit."""
-
-    head: Head
-    edge: Edge
-    state: State
-
-
-class Log:
-    """One log in this process."""
-
-    def __init__(self, record: LogRecord, tree: Tree, signer: SigningKey, pepper: bytes, committed: Committed) -> None:
-        self.record = record
-        self.number = record.number
-        self.origin = record.origin
-        self.tree = tree
-        self.signer = signer
-        self.committed = committed
-        self._pepper = pepper
-
-    def digest(self, data: bytes) -> bytes:
-        """A 16-byte keyed digest that means nothing outside this log: for dedup keys and for names of data subjects."""
-        return blake2b(data, key=self._pepper, digest_size=16).digest()
-
-
-class Item(NamedTuple):
-    """What became of one draft: a new entry, or the one that was there already (then without its leaf)."""
-
-    leaf_index: int
-    event_id: str
-    duplicate: bool
-    leaf: bytes | None
 
 
 class Appended(NamedTuple):
@@ -116,22 +43,37 @@ class Appended(NamedTuple):
     items: list[Item]
 
 
-class _Submission(NamedTuple):
+class Part(NamedTuple):
+    """What a submission adds to one log. With `signer`, that key signs the log's head from this transaction on."""
+
     log: Log
     decide: Decide
+    signer: SigningKey | None = None
+
+
+class _Submission(NamedTuple):
+    parts: Sequence[Part]
     dedup_keys: Sequence[bytes]
     weight: int
-    future: asyncio.Future[Appended]
+    future: asyncio.Future[list[Appended]]
 
 
-_Outcome = tuple["WorkingCopy", list[Item]] | Exception
+_Outcome = list[tuple[WorkingCopy, list[Item]]] | Exception
 
 
 class Sequencer:
     """See the module's text. One per process; `start` and `submit` belong to one event loop."""
 
-    def __init__(self, store: Store, keystore: Keystore, clock: Callable[[], int], max_queued: int = 20_000) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keystore: Keystore,
+        clock: Callable[[], int],
+        signer_of: Callable[[Log], SigningKey],
+        max_queued: int = 20_000,
+    ) -> None:
         self._store = store
+        self._signer_of = signer_of
         self._keystore = keystore
         self._clock = clock
         self._max_queued = max_queued
@@ -158,20 +100,26 @@ class Sequencer:
             await self._task
         self._writer.shutdown()
 
-    def submit(
-        self, log: Log, decide: Decide, *, dedup_keys: Sequence[bytes] = (), weight: int = 1
-    ) -> asyncio.Future[Appended]:
-        """Queue a submission. `decide` runs under the lock and raises a LedgerError to refuse.
+    async def submit(self, log: Log, decide: Decide, *, dedup_keys: Sequence[bytes] = (), weight: int = 1) -> Appended:
+        """Add to one log; see `submit_together`."""
+        [appended] = await self.submit_together([Part(log, decide)], dedup_keys=dedup_keys, weight=weight)
+        return appended
 
-        `dedup_keys` must name every dedup key of its drafts; `weight` is how many events it counts for. The future gets
-        the result after the commit, or the error. Raises UnavailableError at once when the queue is full.
+    def submit_together(
+        self, parts: Sequence[Part], *, dedup_keys: Sequence[bytes] = (), weight: int = 1
+    ) -> asyncio.Future[list[Appended]]:
+        """Queue a submission to one or several different logs, all or nothing.
+
+        Each `decide` runs under the lock and raises a LedgerError to refuse. `dedup_keys` must name every dedup key of
+        the drafts; `weight` is how many events they count for. The future gets a result for each part after the commit,
+        or the error. Raises UnavailableError at once when the queue is full.
         """
         if self._closing:
             raise UnavailableError("the service is shutting down")
         if self._queued and self._queued + weight > self._max_queued:
             raise UnavailableError(f"{self._queued} events are waiting to be written; nothing of yours was taken")
-        future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Submission(log, decide, dedup_keys, weight, future))
+        future: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Submission(parts, dedup_keys, weight, future))
         self._queued += weight
         self._wake.set()
         return future
@@ -201,7 +149,7 @@ class Sequencer:
 
     def _commit(self, batch: Sequence[_Submission]) -> list[_Outcome]:
         """One transaction, in the writer thread. Returns an outcome for each submission; never raises."""
-        logs = list({submission.log.number: submission.log for submission in batch}.values())
+        logs = list({part.log.number: part.log for submission in batch for part in submission.parts}.values())
         keys = list(dict.fromkeys(key for submission in batch for key in submission.dedup_keys))
         outcomes: list[_Outcome] = []
         copies: dict[int, WorkingCopy] = {}
@@ -215,13 +163,12 @@ class Sequencer:
                     self.reload(log)
                 copies[log.number] = WorkingCopy(log, now, known)
             for submission in batch:
-                copy = copies[submission.log.number]
                 try:
-                    outcomes.append((copy, copy.take(submission.decide)))
+                    outcomes.append(_decide(submission, copies))
                 except LedgerError as refusal:
                     outcomes.append(refusal)
                 except Exception as error:
-                    _log.exception("decision_failed", log=copy.log.origin)
+                    _log.exception("decision_failed", logs=[part.log.origin for part in submission.parts])
                     outcomes.append(error)
             # Keys first: an entry must never be durable before the key that opens its disclosures.
             self._keystore.flush()
@@ -244,6 +191,7 @@ class Sequencer:
             if copy.rows:
                 # Tiles before the new state, so that who sees the state finds its tiles without reading.
                 copy.log.tree.remember(copy.tiles)
+                copy.log.signer = copy.signer
                 copy.log.committed = copy.result()
         return outcomes
 
@@ -265,130 +213,26 @@ class Sequencer:
         state = log.committed.state
         state = fold(state, self._store.governing(log.number, state.governing + 1))
         log.committed = Committed(head, log.tree.load_edge(head.size), state)
+        log.signer = self._signer_of(log)
 
 
-def _resolve(future: asyncio.Future[Appended], outcome: _Outcome) -> None:
+def _decide(submission: _Submission, copies: Mapping[int, WorkingCopy]) -> _Outcome:
+    """Decide all parts, then add them: a refusal of one leaves nothing of the others."""
+    planned = [(copies[part.log.number], part) for part in submission.parts]
+    plans = [copy.plan(part.decide) for copy, part in planned]
+    for (copy, part), plan in zip(planned, plans, strict=True):
+        copy.add(plan, part.signer)
+    return [(copy, plan.items) for (copy, _), plan in zip(planned, plans, strict=True)]
+
+
+def _resolve(future: asyncio.Future[list[Appended]], outcome: _Outcome) -> None:
     if future.cancelled():
         return
     if isinstance(outcome, Exception):
         future.set_exception(outcome)
     else:
-        copy, items = outcome
-        # A submission that turned out to be all duplicates changed nothing, and the committed log stands for it.
-        future.set_result(Appended(copy.log.committed if not copy.rows else copy.result(), items))
-
-
-class WorkingCopy:
-    """A log with what this batch has added so far. Nothing of it is seen by anybody until the commit."""
-
-    def __init__(self, log: Log, now: int, known: Mapping[bytes, Known]) -> None:
-        self.log = log
-        self.rows: list[Row] = []
-        self.tiles: list[FullTile] = []
-        self._before = log.committed
-        self._state = log.committed.state
-        self._now = now
-        self._recorded_at = format_time(now)
-        self._ids = IdSource(log.committed.head.last_id)
-        self._known = known
-        self._added: dict[bytes, Known] = {}
-        self._side: list[SideRow | Callable[[str], SideRow]] = []
-        self._result: Committed | None = None
-
-    def take(self, decide: Decide) -> list[Item]:
-        """Decide one submission and add its entries, all or none. Raises what `decide` raises, and ConflictError."""
-        first = self._before.head.size + len(self.rows)
-        drafts = decide(Moment(self._state, self._now, first))
-        state, rows, items = self._state, list[Row](), list[Item]()
-        side = list[SideRow | Callable[[str], SideRow]]()
-        added: dict[bytes, Known] = {}
-        for position, draft in enumerate(drafts):
-            if draft.dedup is not None:
-                seen = self._added.get(draft.dedup) or self._known.get(draft.dedup)
-                here = added.get(draft.dedup)
-                if seen is not None or here is not None:
-                    items.append(_duplicate(seen, here, draft, position))
-                    continue
-            index = first + len(rows)
-            row = self._row(index, draft, state)
-            if row.governing:
-                state = state.apply(index, draft.event)
-            if draft.dedup is not None:
-                added[draft.dedup] = Known(index, row.event_id, draft.request)
-            rows.append(row)
-            side += draft.side
-            items.append(Item(index, format_uuid(int.from_bytes(row.event_id)), False, row.leaf))
-        self._state = state
-        self._added |= added
-        self.rows += rows
-        self._side += side
-        return items
-
-    def _row(self, index: int, draft: Draft, state: State) -> Row:
-        event = draft.event
-        governing = isinstance(event, Governing)
-        if governing and state.governing != BEFORE_GENESIS:
-            event = replace(event, as_of=state.governing)
-        event_id = self._ids.next(self._now)
-        leaf = compose(
-            data=canonical.encode(event) if draft.data is None else draft.data,
-            id=format_uuid(event_id),
-            recordedat=self._recorded_at,
-            source=self.log.origin,
-            subject=draft.subject,
-            time=draft.time,
-            type=event.type,
+        # A log to which the whole batch added nothing (all duplicates) was not written; what is committed stands for
+        # it.
+        future.set_result(
+            [Appended(copy.result() if copy.rows else copy.log.committed, items) for copy, items in outcome]
         )
-        if len(leaf) > MAX_ENTRY_BYTES:
-            raise InvalidRequestError.at(["body"], f"an entry has {len(leaf)} bytes, at most {MAX_ENTRY_BYTES} fit")
-        reported = hasattr(event, "agent_id")
-        return Row(
-            leaf_index=index,
-            event_id=event_id.to_bytes(16, "big"),
-            type=event.type,
-            governing=governing,
-            recorded_at=self._now,
-            key_id=getattr(event, "key_id", None) if reported else None,
-            agent_id=getattr(event, "agent_id", None),
-            tool_name=getattr(event, "tool_name", None),
-            verdict=getattr(event, "verdict", None),
-            mode=getattr(event, "mode", None),
-            env=getattr(event, "env", None) if reported else None,
-            dedup=draft.dedup,
-            request=draft.request,
-            data_key=draft.data_key,
-            leaf=leaf,
-            sealed=draft.sealed,
-        )
-
-    def finish(self) -> Batch:
-        """Grow the tree, sign the new head, and hand over what is to be written."""
-        before = self._before
-        edge = before.edge.copy()
-        self.tiles = edge.append([leaf_hash(row.leaf) for row in self.rows])
-        root = edge.root()
-        note = Checkpoint(self.log.origin, edge.size, root).sign(self.log.signer)
-        head = Head(edge.size, root, note, self._state.governing, self._ids.last)
-        self._result = Committed(head, edge, self._state)
-        side = [row(note) if callable(row) else row for row in self._side]
-        return Batch(self.log.number, head, self.rows, self.tiles, side)
-
-    def result(self) -> Committed:
-        assert self._result is not None, "the working copy was never finished"
-        return self._result
-
-
-def _duplicate(stored: Known | None, here: Known | None, draft: Draft, position: int) -> Item:
-    """The item of a draft whose dedup key is taken, by an entry or by an earlier draft of the same submission."""
-    seen = stored or here
-    assert seen is not None
-    event_id = format_uuid(int.from_bytes(seen.event_id))
-    if seen.request != draft.request:
-        # An entry of this submission will not exist, so it has no index to tell.
-        where = {} if stored is None else {"leaf_index": seen.leaf_index, "event_id": event_id}
-        raise ConflictError(
-            "this call_id stands for other content " + ("in the same request" if stored is None else "already"),
-            errors=[{"loc": ["body", "events", position, "call_id"], "msg": "used for other content"}],
-            **where,
-        )
-    return Item(seen.leaf_index, event_id, True, None)

@@ -56,7 +56,7 @@ def read_master_key(path: Path, environment: str | None) -> bytes:
             raise ConfigurationError(
                 f"{path} can be read by others (mode {stat.S_IMODE(mode):o}): run chmod 600 {path}"
             )
-        return _decode_key(path.read_text(), str(path))
+        return _decode_key(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise ConfigurationError(
             f"no master key: {path} is missing and LEDGER_MASTER_KEY is not set; restore the file from its backup"
@@ -79,7 +79,7 @@ def create_master_key(path: Path) -> bytes:
     return key
 
 
-def _decode_key(text: str, where: str) -> bytes:
+def _decode_key(text: str | bytes, where: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError):

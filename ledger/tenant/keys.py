@@ -22,9 +22,9 @@ from ledger.log.fold import State
 from ledger.log.keystore import DataKey
 from ledger.log.ledger import Ledger
 from ledger.log.sealed import Sealer
-from ledger.log.sequencer import Draft, Log, Moment
 from ledger.log.store import Secret, Store
 from ledger.log.vault import Vault
+from ledger.log.working_copy import Draft, Log, Moment
 from ledger.tenant.state import Key, TenantState
 
 SHOWN_CHARACTERS = 8

@@ -15,7 +15,7 @@ from ledger.log.events.tenants import KeyEnv, Role
 from ledger.log.receipts import disclosures_of
 from ledger.log.report import decode
 from ledger.log.sealed import read_disclosure
-from ledger.log.sequencer import Draft, Moment
+from ledger.log.working_copy import Draft, Moment
 from ledger.tenant.keys import draft_key, revoke_key, shown_prefix
 from ledger.tenant.state import Key, TenantState
 from ledger.web.access import Principal
@@ -146,7 +146,9 @@ async def delete_key(service: Service, principal: Principal, key_id: str) -> Res
 
 @post("/keys/validate", status_code=200, summary="Validate an API key", tags=["keys"])
 async def validate_key(request: Request[Any, Any, Any], service: Service, principal: Principal) -> Validity:
-    wanted: ValidateRequest = decode(_validate_decoder, await request.body())
+    body = await request.body()
+    canonical.refuse_duplicates(body)
+    wanted: ValidateRequest = decode(_validate_decoder, body)
     try:
         found = service.access.token(wanted.key)
     except UnauthorizedError:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from ledger.log.errors import ForbiddenError, UnauthorizedError
 from ledger.log.events.calls import Env
-from ledger.log.sequencer import Log, Moment
+from ledger.log.sequencer import Part
+from ledger.log.working_copy import Draft, Log, Moment
 
 PERMISSIONS: Mapping[str, frozenset[str]] = {
     "events:write": frozenset({"owner", "agent"}),
@@ -21,6 +22,8 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "keys:write": frozenset({"owner"}),
     "log:check": frozenset({"owner", "auditor"}),
     "roots:close": frozenset({"operator"}),
+    "keys:rotate": frozenset({"owner"}),
+    "root:rotate": frozenset({"operator"}),
 }
 
 
@@ -51,6 +54,16 @@ class Principal:
         """Raises ForbiddenError."""
         if not self.may(permission):
             raise ForbiddenError(f"{permission} is not for the role {self.role}")
+
+    @property
+    def guard(self) -> Part:
+        """A part of a submission to other logs that adds nothing and fails when the credential is no longer live."""
+
+        def decide(moment: Moment) -> list[Draft]:
+            self.recheck(moment)
+            return []
+
+        return Part(self.log, decide)
 
     @property
     def only_key(self) -> str | None:

@@ -22,7 +22,7 @@ def read_cursor(text: str) -> Cursor:
     """Raises InvalidRequestError for a text that no answer of ours had."""
     try:
         cursor = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
-        if 0 <= cursor.below <= cursor.size < 1 << 40:
+        if 0 <= cursor.below <= cursor.size < 1 << 40 and cursor.format() == text:
             return cursor
     except (ValueError, msgspec.MsgspecError):
         pass

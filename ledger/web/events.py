@@ -14,8 +14,9 @@ from ledger.log.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from ledger.log.receipts import disclosures_of, fresh_receipt, receipt
 from ledger.log.report import Reporter, decode, dedup_keys, draft_report, read_report
 from ledger.log.sealed import read_disclosure
-from ledger.log.sequencer import Appended, Draft, Log, Moment
+from ledger.log.sequencer import Appended
 from ledger.log.store import Filter
+from ledger.log.working_copy import Draft, Log, Moment
 from ledger.web.access import Principal
 from ledger.web.cursors import Cursor, read_cursor
 from ledger.web.doors import answer_response, call_of

@@ -64,7 +64,7 @@ class Front:
         await send_answer(send, self._shared(scope, answer))
 
     def _shared(self, scope: Scope, answer: Answer) -> Answer:
-        """The answer, readable for a web page of an allowed origin. Preflights never come here: Litestar answers them."""
+        """The answer, readable for a web page of an allowed origin. Preflights are answered by Litestar."""
         for name, value in scope["headers"] if self._cors_origins else ():
             if name == b"origin" and (origin := self._cors_origins.get(value)) is not None:
                 allowed = ("access-control-allow-origin", origin), ("vary", "Origin")

@@ -11,7 +11,7 @@ from typing import Any
 from litestar import Request, Response, get
 
 from ledger.log.errors import ForbiddenError, NotFoundError
-from ledger.log.sequencer import Log
+from ledger.log.working_copy import Log
 from ledger.tlog.errors import MalformedError
 from ledger.tlog.tiles import WIDTH, TilePath, format_bundle, parse_path, tile_width
 from ledger.web.doors import provide_principal

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Transparency: heads, proofs, daily roots, keys, self-check (CAPABILITIES L03, L04, L06, L07, L08)."""
+"""Transparency: heads, proofs, daily roots, self-check (CAPABILITIES L03, L04, L06, L08)."""
 
 import asyncio
 from typing import Annotated, Any
@@ -8,16 +8,16 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import Parameter, QueryParameter
 
+from ledger.log import canonical
 from ledger.log.check import check_log
-from ledger.log.days import DayDocument, day_document
+from ledger.log.days import DayDocument, closed_day, day_document
 from ledger.log.entry import format_time
 from ledger.log.errors import InvalidRequestError, NotFoundError
 from ledger.log.events.logs import LedgerTamperDetected, LedgerVerified
 from ledger.log.evidence import known_keys, verify_day
-from ledger.log.fold import LogsState
 from ledger.log.receipts import base64_path
 from ledger.log.report import decode
-from ledger.log.sequencer import Draft, Moment
+from ledger.log.working_copy import Draft, Moment
 from ledger.tlog.checkpoint import read_checkpoint
 from ledger.tlog.text import format_base64
 from ledger.web.access import Principal
@@ -64,20 +64,6 @@ class DayItem(msgspec.Struct, frozen=True):
 class DayList(msgspec.Struct, frozen=True):
     items: list[DayItem]
     next_cursor: str | None = None
-
-
-class PublicKey(msgspec.Struct, frozen=True):
-    """A signing key. `since` is the root-log index at which it took over, `current` whether it still signs."""
-
-    purpose: str
-    origin: str
-    vkey: str
-    since: int
-    current: bool
-
-
-class KeyHistory(msgspec.Struct, frozen=True):
-    items: list[PublicKey]
 
 
 class CheckResult(msgspec.Struct, frozen=True):
@@ -186,7 +172,7 @@ async def list_roots(service: Service) -> DayList:
 @get("/transparency/roots/{date:str}", summary="One daily root", tags=["transparency"])
 async def get_root(service: Service, date: str) -> Response[bytes]:
     """The day document, as the bytes of a file that `ledger-verify root` reads."""
-    day = service.ledger.store.day(date)
+    day = closed_day(service.ledger, date)
     if day is None:
         raise NotFoundError(f"{date[:40]} is not closed")
     return _document(day_document(service.ledger, day), 200)
@@ -203,8 +189,10 @@ _close_decoder = msgspec.json.Decoder(CloseRequest)
 async def close_root(request: Request[Any, Any, Any], service: Service, principal: Principal) -> Response[bytes]:
     """Close today's date, or the one given, after all missed ones. Asked again, the same document comes back."""
     principal.require("roots:close")
-    wanted = decode(_close_decoder, await request.body() or b"{}")
-    return _document(await service.roots.close_day(wanted.date), 200)
+    body = await request.body() or b"{}"
+    canonical.refuse_duplicates(body)
+    wanted = decode(_close_decoder, body)
+    return _document(await service.roots.close_day(wanted.date, principal.guard), 200)
 
 
 def _document(document: DayDocument, status: int) -> Response[bytes]:
@@ -215,27 +203,6 @@ def _document(document: DayDocument, status: int) -> Response[bytes]:
 async def post_root_verify(request: Request[Any, Any, Any], service: Service) -> Verification:
     reason = verify_day(known_keys(service.ledger), await request.body())
     return Verification(reason is None, reason or "")
-
-
-@get("/transparency/keys", summary="Signing keys, current and past", tags=["transparency"])
-async def list_signing_keys(service: Service, purpose: str | None = None) -> KeyHistory:
-    """Keys of the root log, which are public. A tenant's own vkey is in `GET /receipts/key`, with a credential."""
-    return KeyHistory(_keys(service, purpose))
-
-
-@get("/transparency/keys/current", summary="Current signing key", tags=["transparency"])
-async def get_signing_key(service: Service, purpose: str = "root") -> PublicKey:
-    current = [key for key in _keys(service, purpose) if key.current]
-    if not current:
-        raise NotFoundError(f"there is no public key for the purpose {purpose[:40]!r}; there is: root")
-    return current[0]
-
-
-def _keys(service: Service, purpose: str | None) -> list[PublicKey]:
-    root = service.ledger.root
-    history = root.committed.state[LogsState].vkeys[root.origin]
-    keys = [PublicKey("root", root.origin, vkey, since, vkey == history[-1][1]) for since, vkey in history]
-    return keys if purpose in (None, "root") else []
 
 
 @post("/transparency/verify", status_code=200, summary="Run a self-check", tags=["transparency"])

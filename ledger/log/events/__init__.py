@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, TypeVar
 import msgspec
 
 from ledger.log.entry import Envelope
+from ledger.log.errors import ConfigurationError
 
 
 class EventClass(StrEnum):
@@ -36,7 +37,7 @@ class Governing(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
     as_of: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class UnknownEventError(Exception):
+class UnknownEventError(ConfigurationError):
     """A type or version outside the catalogue: a fold stops here rather than guess."""
 
 

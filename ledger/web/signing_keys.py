@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing keys: the public ones, current and past, and their replacement (CAPABILITIES L07)."""
+
+from typing import Any, Literal
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from ledger.log.errors import NotFoundError
+from ledger.log.fold import LogsState
+from ledger.log.report import decode
+from ledger.log.rotation import rotate_key
+from ledger.web.access import Principal
+from ledger.web.service import Service
+
+
+class PublicKey(msgspec.Struct, frozen=True):
+    """A signing key. `since` is the root-log index at which it took over, `current` whether it still signs."""
+
+    purpose: str
+    origin: str
+    vkey: str
+    since: int
+    current: bool
+
+
+class KeyHistory(msgspec.Struct, frozen=True):
+    items: list[PublicKey]
+
+
+class RotateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    purpose: Literal["log", "root"] = "log"
+
+
+class RotatedKey(msgspec.Struct, frozen=True):
+    """A replaced key. `endorsement` is the previous key's signature over the replacement (spec/events.md)."""
+
+    purpose: str
+    origin: str
+    vkey: str
+    previous_vkey: str
+    endorsement: str
+
+
+_rotate_decoder = msgspec.json.Decoder(RotateRequest)
+
+
+@get("/transparency/keys", summary="Signing keys, current and past", tags=["transparency"])
+async def list_signing_keys(service: Service, purpose: str | None = None) -> KeyHistory:
+    """Keys of the root log, which are public. A tenant's own vkey is in `GET /receipts/key`, with a credential."""
+    return KeyHistory(_keys(service, purpose))
+
+
+@get("/transparency/keys/current", summary="Current signing key", tags=["transparency"])
+async def get_signing_key(service: Service, purpose: str = "root") -> PublicKey:
+    current = [key for key in _keys(service, purpose) if key.current]
+    if not current:
+        raise NotFoundError(f"there is no public key for the purpose {purpose[:40]!r}; there is: root")
+    return current[0]
+
+
+def _keys(service: Service, purpose: str | None) -> list[PublicKey]:
+    root = service.ledger.root
+    history = root.committed.state[LogsState].vkeys[root.origin]
+    keys = [PublicKey("root", root.origin, vkey, since, vkey == history[-1][1]) for since, vkey in history]
+    return keys if purpose in (None, "root") else []
+
+
+@post("/signing-keys/rotate", status_code=200, summary="Replace a signing key", tags=["transparency"])
+async def rotate_signing_key(
+    request: Request[Any, Any, Any], service: Service, principal: Principal
+) -> Response[RotatedKey]:
+    """Replace the key of the tenant's log, or, for the operator, of the root log.
+
+    Evidence made before keeps verifying under the old vkey; whoever verifies new evidence needs the new one.
+    """
+    wanted = decode(_rotate_decoder, await request.body() or b"{}")
+    principal.require("keys:rotate" if wanted.purpose == "log" else "root:rotate")
+    log = principal.log if wanted.purpose == "log" else service.ledger.root
+    event, appended = await rotate_key(service.ledger, log, principal.guard)
+    [item] = appended.items
+    return Response(
+        RotatedKey(wanted.purpose, event.origin, event.vkey, event.previous_vkey, event.endorsement),
+        headers={"ledger-event-id": item.event_id, "ledger-leaf-index": str(item.leaf_index)},
+    )
