@@ -107,7 +107,8 @@ def _listen_tcp(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except (OSError, UnicodeError) as error:
+    except (OSError, TypeError, UnicodeError) as error:
+        # A name that cannot be encoded is a TypeError here.
         reason = getattr(error, "strerror", None) or "not an address"
         raise ConfigurationError(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
     listener.listen(BACKLOG)

@@ -55,8 +55,8 @@ def empty_state(parts: Iterable[type[Part]]) -> State:
 
 
 def fold(state: State, governing: Iterable[tuple[int, bytes]]) -> State:
-    """The state after more governing entries (index, leaf). Raises UnknownEventError rather than guess, and DamagedError
-    for one that is no event or does not follow from those before it.
+    """The state after more governing entries (index, leaf). Raises UnknownEventError rather than guess, and
+    DamagedError for one that is no event or does not follow from those before it.
     """
     for index, leaf in governing:
         try:

@@ -85,7 +85,7 @@ async def create_key(request: Request[Any, Any, Any], service: Service, principa
     canonical.refuse_duplicates(body)
     wanted: NewKeyRequest = decode(_new_key_decoder, body)
     ledger, log, now = service.ledger, principal.log, service.ledger.clock()
-    expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, "expires_at", now)
+    expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now)
     if expires_at is not None and expires_at <= now:
         raise InvalidRequestError.at(["body", "expires_at"], "lies in the past")
     new = draft_key(

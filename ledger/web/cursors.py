@@ -18,12 +18,12 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
         return urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
 
 
-def read_cursor(text: str) -> Cursor:
-    """Raises InvalidRequestError for a text that no answer of ours had."""
+def read_cursor(text: str, loc: list[str | int]) -> Cursor:
+    """Raises InvalidRequestError at `loc` for a text that no answer of ours had."""
     try:
         cursor = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
         if 0 <= cursor.below <= cursor.size < 1 << 40 and cursor.format() == text:
             return cursor
     except (ValueError, msgspec.MsgspecError):
         pass
-    raise InvalidRequestError.at(["query", "cursor"], "not a cursor of this service")
+    raise InvalidRequestError.at(loc, "not a cursor of this service")

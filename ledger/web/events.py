@@ -157,7 +157,7 @@ async def list_events(
     wanted = EventSearch(
         type or [], agent_id, tool_name, verdict, mode, env, since, until, search, limit, cursor, disclose
     )
-    return await _page(service, principal, wanted)
+    return await _page(service, principal, wanted, "query")
 
 
 @post("/events/search", status_code=200, summary="Search events", tags=["events"])
@@ -165,7 +165,7 @@ async def search_events(request: Request[Any, Any, Any], service: Service, princ
     """The filters of the list, in a body."""
     body = await request.body() or b"{}"
     canonical.refuse_duplicates(body)
-    return await _page(service, principal, decode(_search_decoder, body))
+    return await _page(service, principal, decode(_search_decoder, body), "body")
 
 
 @get("/events/{event_id:str}", summary="Read an event", tags=["events"])
@@ -187,24 +187,25 @@ def find_entry(service: Service, principal: Principal, event_id: str) -> tuple[i
     raise NotFoundError(f"there is no event {event_id[:64]}")
 
 
-def wants_disclosures(principal: Principal, disclose: str | None) -> bool:
+def wants_disclosures(principal: Principal, disclose: str | None, source: str = "query") -> bool:
     """Whether sealed values were asked for. Raises InvalidRequestError, or ForbiddenError without payload:read."""
     if disclose in (None, "none"):
         return False
     if disclose != "all":
-        raise InvalidRequestError.at(["query", "disclose"], "is none or all")
+        raise InvalidRequestError.at([source, "disclose"], "is none or all")
     principal.require("payload:read")
     return True
 
 
-async def _page(service: Service, principal: Principal, wanted: EventSearch) -> EventPage:
+async def _page(service: Service, principal: Principal, wanted: EventSearch, source: str) -> EventPage:
+    """`source` is where the filters came from, query or body."""
     principal.require("events:read")
     now = service.ledger.clock()
-    disclose = wants_disclosures(principal, wanted.disclose)
+    disclose = wants_disclosures(principal, wanted.disclose, source)
     if not 1 <= wanted.limit <= MAX_PAGE:
-        raise InvalidRequestError.at(["body", "limit"], f"is from 1 to {MAX_PAGE}")
+        raise InvalidRequestError.at([source, "limit"], f"is from 1 to {MAX_PAGE}")
     size = principal.log.committed.head.size
-    cursor = Cursor(size, size) if wanted.cursor is None else read_cursor(wanted.cursor)
+    cursor = Cursor(size, size) if wanted.cursor is None else read_cursor(wanted.cursor, [source, "cursor"])
     chosen = Filter(
         types=wanted.types,
         key_id=principal.only_key,
@@ -213,8 +214,8 @@ async def _page(service: Service, principal: Principal, wanted: EventSearch) -> 
         verdict={"block": "deny", "ask": "pending"}.get(wanted.verdict or "", wanted.verdict),
         mode=wanted.mode,
         env=wanted.env,
-        since=None if wanted.since is None else read_moment(wanted.since, "since", now),
-        until=None if wanted.until is None else read_moment(wanted.until, "until", now),
+        since=None if wanted.since is None else read_moment(wanted.since, [source, "since"], now),
+        until=None if wanted.until is None else read_moment(wanted.until, [source, "until"], now),
         text=wanted.search,
     )
     store, number = service.ledger.store, principal.log.number

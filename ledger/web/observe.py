@@ -13,13 +13,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ledger.web.asgi import ASGIApp, Message, Receive, Scope, Send
 from ledger.web.front import send_answer
-from ledger.web.problems import problem
+from ledger.web.problems import problem, without_token
 
 _log = structlog.get_logger("ledger.access")
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,100}\Z")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
-_TOKEN = re.compile(r"/t/[^/]+")
 
 
 class Metrics:
@@ -82,11 +81,10 @@ class Observe:
             self._metrics.requests.labels(scope["method"], route, status).inc()
             self._metrics.seconds.labels(route).observe(seconds)
             if self._access_log:
-                path = _TOKEN.sub("/t/-", scope["path"])
                 _log.info(
                     "request",
                     method=scope["method"],
-                    path=path,
+                    path=without_token(scope["path"]),
                     status=status,
                     ms=round(seconds * 1000, 2),
                     id=request_id,

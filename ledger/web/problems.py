@@ -5,6 +5,7 @@ What a domain error means in HTTP is the table below; nothing else translates on
 ours: 500, logged with its traceback, and the answer says nothing but the request id.
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -39,6 +40,8 @@ STATUS: Mapping[type[LedgerError], int] = {
     UnavailableError: 503,
     ConfigurationError: 503,
 }
+_MISSING = re.compile(r"Missing required (\w+) parameter '([^']+)'")
+_TOKEN = re.compile(r"/t/[^/]+")
 _HTTP_CODES = {401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT_FOUND", 409: "CONFLICT", 429: "RATE_LIMITED"}
 PROBLEM_JSON = "application/problem+json"
 
@@ -56,7 +59,7 @@ def problem(error: BaseException, *, instance: str, request_id: str) -> Answer:
     """The answer to a request that raised."""
     status, code, detail, extra, headers = _describe(error)
     if status == 500:
-        _log.error("request_failed", path=instance, request_id=request_id, exc_info=error)
+        _log.error("request_failed", path=without_token(instance), request_id=request_id, exc_info=error)
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -68,6 +71,11 @@ def problem(error: BaseException, *, instance: str, request_id: str) -> Answer:
         **extra,
     }
     return Answer(status, msgspec.json.encode(body), PROBLEM_JSON, headers)
+
+
+def without_token(path: str) -> str:
+    """A path as it may be logged: the read token cut out."""
+    return _TOKEN.sub("/t/-", path)
 
 
 _Description = tuple[int, str, str, dict[str, Any], tuple[tuple[str, str], ...]]
@@ -84,14 +92,17 @@ def _describe(error: BaseException) -> _Description:
                 headers = (("www-authenticate", "Bearer"),)
             return status, error.code, error.message, error.details, headers
         case ValidationException():
-            errors = [
+            errors: list[dict[str, Any]] = [
                 {
-                    "loc": [str(item.get("source", "query")), str(item.get("key", ""))],
+                    # Litestar names the source by a member of an enum.
+                    "loc": [getattr(item.get("source"), "value", "query"), str(item.get("key", ""))],
                     "msg": str(item.get("message", "")),
                 }
                 for item in (error.extra if isinstance(error.extra, list) else [])
                 if isinstance(item, dict)
             ]
+            if (missing := _MISSING.match(error.detail)) is not None:
+                errors.append({"loc": [missing[1], missing[2]], "msg": "is missing"})
             return 422, "VALIDATION_ERROR", "a parameter is wrong", {"errors": errors}, ()
         case HTTPException():
             status = error.status_code

@@ -9,13 +9,16 @@ tests.
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ledger.app import TENANT_PARTS
 from ledger.log.days import day_document
+from ledger.log.export import write_export
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Ledger, Release, initialise
 from ledger.log.receipts import fresh_receipt, receipt
@@ -97,6 +100,7 @@ async def make() -> dict[str, Case]:
         days = [day_document(ledger, day).text() for day in ledger.store.days()]
         leaves = ledger.store.leaves(1, 0, 6) + ledger.store.leaves(0, 0, 8)
         disclosures = json.loads(texts["committed to the root log, all disclosed"])["disclosures"]
+        exported = _exported(ledger, log, Path(name))
         vkeys = {"log": log.signer.vkey.format(), "root": ledger.root.signer.vkey.format()}
         await ledger.sequencer.stop()
         ledger.close()
@@ -114,11 +118,71 @@ async def make() -> dict[str, Case]:
                 *_mutations(days[1].decode(), _DAY_EDITS),
             ],
         ),
+        "exports": _file(
+            "Export folders as maps from file name to text; the verifier in them is a stand-in.",
+            vkeys,
+            list(_export_cases(exported)),
+        ),
         "entries": _file("Entries: one line each, without the newline.", {}, list(_entry_cases(leaves))),
         "disclosures": _file(
             "Disclosures with the entry they belong to.", {}, list(_disclosure_cases(leaf.decode(), disclosures))
         ),
     }
+
+
+def _exported(ledger: Ledger, log: Log, folder: Path) -> dict[str, str]:
+    """The files of an export of leaves 1 to 4 with all disclosures."""
+    stand_in = folder / "verifier"
+    stand_in.write_text("stands in for the verifier\n")
+    out = folder / "export"
+    write_export(ledger, log, 1, 5, out, disclose=True, verifier=stand_in, progress=lambda done: None)
+    return {path.name: path.read_text() for path in sorted(out.iterdir())}
+
+
+def _export_cases(files: dict[str, str]) -> Iterator[Case]:
+    yield {"name": "leaves 1 to 4", "ok": True, "files": files}
+    first, second, *rest = files["entries.jsonl"].splitlines(keepends=True)
+    for name, lines in (
+        ("an entry missing", [first, *rest]),
+        ("an entry twice", [first, first, second, *rest]),
+        ("two entries swapped", [second, first, *rest]),
+        ("an entry altered", [first.replace('"v":1', '"v":2'), second, *rest]),
+    ):
+        yield {
+            "name": name,
+            "ok": False,
+            "why": "step 3 or 4",
+            "files": _resealed(files, {"entries.jsonl": "".join(lines)}),
+        }
+    manifest = json.loads(files["manifest.json"])
+    for name, members in (
+        ("the range moved by one", {"from": manifest["from"] + 1, "to": manifest["to"] + 1}),
+        ("the range one shorter", {"to": manifest["to"] - 1}),
+        ("a hash too many on the left", {"left": manifest["left"] * 2}),
+        ("no hash on the right", {"right": []}),
+        ("another origin", {"origin": "example.com/log/other"}),
+        ("no root under a daily root", {"root": None}),
+    ):
+        yield {"name": name, "ok": False, "why": "manifest", "files": files | {
+            "manifest.json": canonical(manifest | members) + "\n"}}  # fmt: skip
+    swapped = "".join(reversed(files["disclosures.jsonl"].splitlines(keepends=True)))
+    yield {"name": "a file too many", "ok": False, "why": "step 1", "files": files | {"more.txt": "x"}}
+    yield {"name": "a file changed", "ok": False, "why": "step 1", "files": files | {"README.txt": "x"}}
+    if swapped != files["disclosures.jsonl"]:
+        yield {"name": "disclosures out of order", "ok": False, "why": "step 5", "files": _resealed(
+            files, {"disclosures.jsonl": swapped})}  # fmt: skip
+
+
+def _resealed(files: dict[str, str], changed: dict[str, str]) -> dict[str, str]:
+    """The files with some changed and the manifest's sizes and digests made to fit, as a forger would."""
+    files = files | changed
+    manifest = json.loads(files["manifest.json"])
+    manifest["files"] = [
+        {"name": name, "sha256": sha256(text.encode()).hexdigest(), "size": len(text.encode())}
+        for name, text in files.items()
+        if name != "manifest.json"
+    ]
+    return files | {"manifest.json": canonical(manifest) + "\n"}
 
 
 def _file(about: str, vkeys: dict[str, str], cases: list[Case]) -> Case:
@@ -244,11 +308,37 @@ def _disclosure_cases(entry: str, disclosures: list[str]) -> Iterator[Case]:
     yield {"name": "changed in the last place", "ok": False, "why": "S2", "entry": entry, "disclosures": [changed]}
 
 
+EXAMPLE = re.compile(
+    r"<!-- example: (?P<vectors>[a-z]+) / (?P<case>.+?) / (?P<member>\S+) -->\n```\n.*?```\n", re.DOTALL
+)
+
+
+def example(vectors: str, case: str, member: str) -> str:
+    """The text that a page of the specification shows for a vector."""
+    content = json.loads((VECTORS / f"{vectors}.json").read_text())
+    value = next(found for found in content["cases"] if found["ok"] and found["name"].startswith(case))
+    for step in member.split(":"):
+        value = value[step]
+    return value if isinstance(value, str) else "\n".join(value)
+
+
+def with_examples(page: str) -> str:
+    """A page with every example taken from the vectors anew."""
+
+    def fill(found: re.Match[str]) -> str:
+        text = example(found["vectors"], found["case"], found["member"]).rstrip("\n")
+        return f"<!-- example: {found['vectors']} / {found['case']} / {found['member']} -->\n```\n{text}\n```\n"
+
+    return EXAMPLE.sub(fill, page)
+
+
 def main() -> None:
     for name, content in asyncio.run(make()).items():
         cases = ",\n    ".join(json.dumps(case, ensure_ascii=False) for case in content["cases"])
         head = ",\n  ".join(f'"{k}": {json.dumps(v, ensure_ascii=False)}' for k, v in content.items() if k != "cases")
         (VECTORS / f"{name}.json").write_text(f'{{\n  {head},\n  "cases": [\n    {cases}\n  ]\n}}\n')
+    for page in VECTORS.parent.glob("*.md"):
+        page.write_text(with_examples(page.read_text()))
 
 
 if __name__ == "__main__":
