@@ -47,7 +47,12 @@ def create(settings: Settings, env: str, label: str, role: str, expires: str | N
 @data_option
 @refusals
 def list_keys(settings: Settings, as_json: bool) -> None:
-    """List the keys that are not revoked."""
+    """List the keys that are not revoked.
+
+    \b
+    Example:
+      ledger keys list --json
+    """
     keys = asyncio.run(_request(settings, "GET", "/api/v1/keys"))
     if as_json:
         click.echo(msgspec.json.encode(keys).decode())

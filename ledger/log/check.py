@@ -170,11 +170,13 @@ def _check_disclosures(ledger: Ledger, log: Log, index: int, row: Row, event: Ev
         if commitments:
             raise _MismatchError("disclosures", index, "the entry has sealed fields, but nothing is stored for them")
         return
-    key = ledger.keystore.find(row.data_key)
-    if key is None:
-        return
     try:
+        key = ledger.keystore.find(row.data_key)
+        if key is None:
+            return
         texts = decrypt(row.sealed, key, log.origin.encode())
+    except DamagedError as damage:
+        raise _MismatchError("disclosures", index, damage.message) from None
     except InvalidTag:
         raise _MismatchError("disclosures", index, "the stored disclosures do not open under their key") from None
     found = {read_disclosure(text).pointer: digest_of(text) for text in texts}

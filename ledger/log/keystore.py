@@ -18,9 +18,10 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
-from ledger.log.errors import ConfigurationError, UnavailableError
+from ledger.log.errors import ConfigurationError, DamagedError, UnavailableError
 from ledger.log.vault import Vault
 
 _SCHEMA = """
@@ -70,7 +71,7 @@ class Keystore:
             raise ConfigurationError(f"keystore {path} cannot be opened: {error}") from error
 
     def key_for(self, log_number: int, bucket: bytes, day: int) -> DataKey:
-        """The key of a bucket and day, made when there is none yet."""
+        """The key of a bucket and day, made when there is none yet. Raises DamagedError."""
         name = (log_number, bucket, day)
         with self._lock:
             key = self._by_bucket.get(name)
@@ -81,7 +82,7 @@ class Keystore:
                 "select key_id, sealed from data_keys where log_number = ? and bucket = ? and day = ?", name
             ).fetchone()
             if row is not None:
-                key = DataKey(row[0], self._box.decrypt(row[1]))
+                key = DataKey(row[0], self._open(row[1]))
             else:
                 key = self._fresh[name] = DataKey(os.urandom(16), os.urandom(32))
             self._by_bucket[name] = key
@@ -108,13 +109,21 @@ class Keystore:
             self._fresh.clear()
 
     def find(self, key_id: bytes) -> DataKey | None:
-        """The key with this id, or None when it was destroyed."""
+        """The key with this id, or None when it was destroyed. Raises DamagedError."""
         with self._lock:
             for key in self._fresh.values():
                 if key.key_id == key_id:
                     return key
             row = self._connection.execute("select sealed from data_keys where key_id = ?", (key_id,)).fetchone()
-        return None if row is None else DataKey(key_id, self._box.decrypt(row[0]))
+        return None if row is None else DataKey(key_id, self._open(row[0]))
+
+    def _open(self, sealed: bytes) -> bytes:
+        try:
+            return bytes(self._box.decrypt(sealed))
+        except (CryptoError, ValueError) as error:
+            raise DamagedError(
+                "a data key does not open: the keystore is damaged, or was sealed under another master key"
+            ) from error
 
     def close(self) -> None:
         with self._lock:

@@ -66,7 +66,7 @@ class ReportedContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     id: Name
     type: Name
     tool: Name
-    mode: Name
+    mode: Mode
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -61,6 +61,8 @@ class RootLog:
             raise InvalidRequestError.at(["body", "date"], f"{day} has not begun; today is {today} (UTC)")
         stored = closed_day(self._ledger, day)
         if stored is None:
+            if day < (first := self._first_day()):
+                raise InvalidRequestError.at(["body", "date"], f"{day} lies before this ledger's first day, {first}")
             for missed in [*self._missed(day), day]:
                 await self._close(missed, guard)
             stored = closed_day(self._ledger, day)
@@ -85,14 +87,17 @@ class RootLog:
     def documents(self) -> list[Day]:
         return self._ledger.store.days()
 
+    def _first_day(self) -> str:
+        [genesis] = self._ledger.store.rows(ROOT_LOG, 0, 1)
+        return format_date(genesis.recorded_at)
+
     def _missed(self, until: str) -> list[str]:
         """Dates before `until` that are not closed: those after the last closed one, or since the ledger began."""
         state = self._ledger.root.committed.state[LogsState]
         if state.last_day is not None:
             current = date.fromisoformat(state.last_day) + timedelta(days=1)
         else:
-            [genesis] = self._ledger.store.rows(ROOT_LOG, 0, 1)
-            current = date.fromisoformat(format_date(genesis.recorded_at))
+            current = date.fromisoformat(self._first_day())
         days = []
         while current.isoformat() < until:
             days.append(current.isoformat())

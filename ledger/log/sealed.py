@@ -26,7 +26,8 @@ MAX_ARGUMENTS = 64
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z", re.ASCII)
 
 
-Digest = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{43}$")]
+# Canonical base64url of 32 bytes: the last character carries four bits.
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
 
 
 class Commitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from ledger.log import canonical
 from ledger.log.entry import format_time, read_envelope
-from ledger.log.errors import InvalidRequestError, UnauthorizedError
+from ledger.log.errors import ConflictError, InvalidRequestError, UnauthorizedError
 from ledger.log.events.tenants import KeyEnv, Role
 from ledger.log.receipts import disclosures_of
 from ledger.log.report import decode
@@ -110,7 +110,10 @@ async def create_key(request: Request[Any, Any, Any], service: Service, principa
         return [draft]
 
     keys = [] if draft.dedup is None else [draft.dedup]
-    appended = await ledger.sequencer.submit(log, decide, dedup_keys=keys)
+    try:
+        appended = await ledger.sequencer.submit(log, decide, dedup_keys=keys)
+    except ConflictError:
+        raise ConflictError("this Idempotency-Key stands for another request already") from None
     [item] = appended.items
     key = next(key for key in appended.committed.state[TenantState].keys.values() if key.index == item.leaf_index)
     shown = _key_answer(service, principal, key)

@@ -46,7 +46,7 @@ class ManifestContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     id: str
     type: str
     tool: str
-    mode: str
+    mode: Mode
 
 
 @register
