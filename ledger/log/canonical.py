@@ -18,6 +18,8 @@ MAX_SAFE_INTEGER = 2**53 - 1
 _encoder = msgspec.json.Encoder(order="sorted")
 _plain_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(rb"[\[\]{}]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -87,6 +89,15 @@ def _refuse_surrogates(value: Any, loc: list[str | int]) -> None:
     elif isinstance(value, list):
         for position, member in enumerate(value):
             _refuse_surrogates(member, [*loc, position])
+
+
+def nesting(text: bytes) -> int:
+    """How many levels deep a JSON text nests; a bare scalar is 0."""
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", text)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 class _DuplicateNameError(Exception):

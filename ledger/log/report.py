@@ -23,6 +23,7 @@ from ledger.log.sealed import MAX_SEALED_BYTES, Sealer
 from ledger.log.working_copy import Draft, Log
 
 MAX_EVENTS = 1000
+MAX_NESTING = 100
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 GivenVerdict = Literal["allow", "deny", "would_deny", "pending", "warn", "redact", "block", "ask"]
@@ -129,6 +130,7 @@ def dedup_keys(drafts: Sequence[Draft]) -> list[bytes]:
 def _draft_event(ledger: Ledger, log: Log, event: ReportedEvent, reporter: Reporter, now: int, place: int) -> Draft:
     payload = event.payload
     env = _environment(payload.environment, reporter, place)
+    _refuse_deep(payload, place)
     arguments = _arguments(payload.tool_args, place)
     sealer = Sealer(len(arguments or ()) + 4)
     reported = CallReported(
@@ -203,6 +205,16 @@ def _environment(given: Env | None, reporter: Reporter, place: int) -> Env:
     if given is not None and given != reporter.env:
         raise ForbiddenError(f"event {place} is for {given}, the key is for {reporter.env}")
     return reporter.env
+
+
+def _refuse_deep(payload: Payload, place: int) -> None:
+    for name in ("tool_args", "principal", "reason", "result"):
+        text = bytes(getattr(payload, name))
+        # Counting brackets first settles it for all but the strangest values.
+        if text.count(b"{") + text.count(b"[") > MAX_NESTING and canonical.nesting(text) > MAX_NESTING:
+            raise InvalidRequestError.at(
+                ["body", "events", place, "payload", name], f"nests deeper than {MAX_NESTING} levels"
+            )
 
 
 def _seal(sealer: Sealer, name: str, value: msgspec.Raw) -> Any:

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports: every range, every file, and everything an operator could leave out, add or exchange."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ledger_verify import CannotTellError, TrustedKeys, VerificationError, trusted_keys, verify_export
+
+from .textbook import Signer, b64, b64_list, file_bytes, jcs, listed, seal, subtrees
+from .world import Log, World, genesis
+
+FILES = ("README.txt", "disclosures.jsonl", "entries.jsonl", "ledger-verify.pyz")
+
+
+@pytest.fixture
+def folder(world: World, tmp_path: Path) -> Path:
+    return world.export(tmp_path / "export", 4, 20)
+
+
+def refused(folder: Path, keys: TrustedKeys) -> str:
+    with pytest.raises(VerificationError) as caught:
+        verify_export(str(folder), keys)
+    return str(caught.value)
+
+
+def manifest(folder: Path) -> dict[str, object]:
+    value: dict[str, object] = json.loads((folder / "manifest.json").read_text())
+    return value
+
+
+def rewrite(folder: Path, **changes: object) -> None:
+    """Change the manifest, and list the files as they are now: a forger would."""
+    files = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
+    value = manifest(folder) | {"files": listed(files)} | changes
+    (folder / "manifest.json").write_bytes(file_bytes(value))
+
+
+def lines(folder: Path, name: str = "entries.jsonl") -> list[bytes]:
+    return (folder / name).read_bytes().splitlines(keepends=True)
+
+
+def put(folder: Path, content: list[bytes], name: str = "entries.jsonl") -> None:
+    (folder / name).write_bytes(b"".join(content))
+
+
+def test_every_range_of_the_log(world: World, keys: TrustedKeys, tmp_path: Path) -> None:
+    for start in range(world.log_size):
+        for end in range(start + 1, world.log_size + 1):
+            export = verify_export(str(world.export(tmp_path, start, end, day=False)), keys)
+            assert (export.start, export.end, export.signed.tier) == (start, end, "tamper-evident")
+            assert sum(export.types.values()) == end - start
+
+
+def test_counts_and_tiers(folder: Path, world: World, keys: TrustedKeys) -> None:
+    export = verify_export(str(folder), keys)
+    assert export.types == {"call.reported v1": 16}
+    assert (export.disclosed, export.withheld) == (48, 0)
+    assert export.day is not None and export.root is not None
+    assert verify_export(str(folder), trusted_keys(world.keys["log"])).signed.tier == "tamper-detecting"
+    assert verify_export(str(folder), TrustedKeys()).signed.tier is None
+    stranger = trusted_keys([Signer("localhost/log/x", b"x").vkey])
+    assert refused(folder, stranger).startswith("step 6, as in a receipt: step 5: ")
+
+
+def test_withheld_fields_change_nothing_else(folder: Path, keys: TrustedKeys) -> None:
+    some = [b for i, b in enumerate(lines(folder, "disclosures.jsonl")) if i % 2]
+    put(folder, some, "disclosures.jsonl")
+    rewrite(folder)
+    export = verify_export(str(folder), keys)
+    assert (export.disclosed, export.withheld) == (24, 24)
+    put(folder, [], "disclosures.jsonl")
+    rewrite(folder)
+    assert verify_export(str(folder), keys).disclosed == 0
+
+
+# What an operator might do to a folder, with the manifest's file list brought up to date afterwards.
+FORGERIES: list[tuple[str, Callable[[World, Path], object]]] = [
+    ("step 3", lambda w, f: put(f, lines(f)[1:])),
+    ("step 3", lambda w, f: put(f, lines(f)[:-1])),
+    ("step 3", lambda w, f: put(f, lines(f)[:5] + lines(f)[6:])),
+    ("step 3", lambda w, f: put(f, [*lines(f), w.log.entries[20].encode() + b"\n"])),
+    ("step 3", lambda w, f: put(f, lines(f)[:1] * 2 + lines(f)[2:])),
+    ("step 3", lambda w, f: put(f, [*lines(f)[:3], lines(f)[4], lines(f)[3], *lines(f)[5:]])),
+    ("step 3", lambda w, f: put(f, [b"\n", *lines(f)[1:]])),
+    ("step 3", lambda w, f: put(f, [*lines(f)[:-1], lines(f)[-1][:-1]])),
+    ("step 3", lambda w, f: put(f, [lines(f)[0].replace(b"\n", b"\r\n"), *lines(f)[1:]])),
+    ("step 3", lambda w, f: put(f, [b"x" * 70_000 + b"\n", *lines(f)[1:]])),
+    ("step 3", lambda w, f: put(f, [b"\xff\n", *lines(f)[1:]])),
+    ("step 3", lambda w, f: put(f, [w.root.entries[3].encode() + b"\n", *lines(f)[1:]])),
+    ("step 3", lambda w, f: put(f, [])),
+    ("step 4", lambda w, f: put(f, [lines(f)[0].replace(b"agent-7", b"agent-8"), *lines(f)[1:]])),
+    ("step 4", lambda w, f: put(f, [*lines(f)[:-1], lines(f)[-1].replace(b"allow", b"deny")])),
+    ("step 5", lambda w, f: put(f, lines(f, "disclosures.jsonl")[::-1], "disclosures.jsonl")),
+    ("step 5", lambda w, f: put(f, lines(f, "disclosures.jsonl")[:1] * 2, "disclosures.jsonl")),
+    ("step 5", lambda w, f: put(f, [b"{}\n"], "disclosures.jsonl")),
+    ("step 5", lambda w, f: put(f, [b"\n"], "disclosures.jsonl")),
+    ("step 5", lambda w, f: put(f, [file_bytes({"disclosures": [], "index": 5})], "disclosures.jsonl")),
+    ("step 5", lambda w, f: put(f, [file_bytes({"disclosures": ["x"], "index": 5})], "disclosures.jsonl")),
+    ("step 5", lambda w, f: put(f, [file_bytes({"disclosures": ["x"], "index": 3})], "disclosures.jsonl")),
+    ("step 5", lambda w, f: put(f, [file_bytes({"disclosures": ["x"], "index": 20})], "disclosures.jsonl")),
+    ("step 5", lambda w, f: put(f, [lines(f, "disclosures.jsonl")[0].replace(b'":4}', b'":5}')], "disclosures.jsonl")),
+    ("step 5", lambda w, f: put(f, [lines(f, "disclosures.jsonl")[0][:-1]], "disclosures.jsonl")),
+]
+
+
+@pytest.mark.parametrize(("step", "forge"), FORGERIES, ids=[str(i) for i in range(len(FORGERIES))])
+def test_forgery_with_a_fresh_file_list_is_refused(
+    step: str, forge: Callable[[World, Path], object], world: World, folder: Path, keys: TrustedKeys
+) -> None:
+    if step != "step 5":
+        put(folder, [], "disclosures.jsonl")  # or else they give the forgery away
+    forge(world, folder)
+    rewrite(folder)
+    assert refused(folder, keys).startswith(step + ": ")
+
+
+MANIFESTS: list[tuple[str, Callable[[World], dict[str, object]]]] = [
+    ("step 2", lambda w: {"x": 1}),
+    ("step 2", lambda w: {"format": "ledger-export/v2"}),
+    ("step 2", lambda w: {"from": 20}),
+    ("step 2", lambda w: {"from": -1}),
+    ("step 2", lambda w: {"to": w.log_size + 1}),
+    ("step 2", lambda w: {"origin": "localhost/log/x"}),
+    ("step 2", lambda w: {"files": []}),
+    ("step 2", lambda w: {"files": None}),
+    ("step 2", lambda w: {"left": None}),
+    ("step 2", lambda w: {"right": ["x"]}),
+    ("step 2", lambda w: {"checkpoint": "x"}),
+    ("step 4", lambda w: {"from": 3}),
+    ("step 3", lambda w: {"to": 19}),
+    ("step 3", lambda w: {"to": 21}),
+    ("step 4", lambda w: {"left": []}),
+    ("step 4", lambda w: {"right": []}),
+    ("step 4", lambda w: {"left": [b64(bytes(32))]}),
+    ("step 4", lambda w: {"left": b64_list(subtrees(w.log.hashes, 0, 4)) * 2}),
+    ("step 4", lambda w: {"right": [*b64_list(subtrees(w.log.hashes, 20, w.log_size))[::-1], b64(bytes(32))]}),
+    ("step 6", lambda w: {"checkpoint": Signer(w.log.origin, b"x").sign(w.log.body(w.log_size))}),
+    ("step 6", lambda w: {"root": None}),
+    ("step 6", lambda w: {"root": {}}),
+    ("step 6", lambda w: {"daily_root": {}}),
+    ("step 6", lambda w: {"daily_root": w.first_day()}),
+]
+
+
+@pytest.mark.parametrize(("step", "change"), MANIFESTS, ids=[str(i) for i in range(len(MANIFESTS))])
+def test_each_member_of_the_manifest_counts(
+    step: str, change: Callable[[World], dict[str, object]], world: World, folder: Path, keys: TrustedKeys
+) -> None:
+    put(folder, [], "disclosures.jsonl")
+    rewrite(folder, **change(world))
+    assert refused(folder, keys).startswith(step)
+
+
+def test_files_are_exactly_those_of_the_table(folder: Path, keys: TrustedKeys) -> None:
+    """Step 1: none missing, none added, none exchanged, none that is not a plain file."""
+    good = folder.with_name("good")
+    shutil.copytree(folder, good)
+    for name in (*FILES, "manifest.json"):
+        (folder / name).unlink()
+        assert refused(folder, keys).startswith("step 1: ")
+        (folder / name).symlink_to(good / name)
+        assert refused(folder, keys).startswith("step 1: ")
+        (folder / name).unlink()
+        (folder / name).mkdir()
+        assert refused(folder, keys).startswith("step 1: ")
+        (folder / name).rmdir()
+        shutil.copy(good / name, folder / name)
+    (folder / "x").write_bytes(b"")
+    assert refused(folder, keys).startswith("step 1: ")
+    (folder / "x").unlink()
+    assert verify_export(str(folder), keys).signed.by_root
+
+
+def test_every_file_is_bound_by_its_digest(folder: Path, keys: TrustedKeys) -> None:
+    rng = random.Random(3)
+    for name in (*FILES, "manifest.json"):
+        good = (folder / name).read_bytes()
+        for _ in range(60):
+            at = rng.randrange(len(good))
+            for bad in (good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :], good[:at], good + b"x"):
+                (folder / name).write_bytes(bad)
+                assert refused(folder, keys)
+        (folder / name).write_bytes(good)
+    assert verify_export(str(folder), keys).signed.by_root
+
+
+def test_bounds(folder: Path, keys: TrustedKeys) -> None:
+    """A manifest beyond 1 MB is none; a line of disclosures has no limit in the format, so none can be told."""
+    good = (folder / "manifest.json").read_bytes()
+    (folder / "manifest.json").write_bytes(b" " * 1_000_001)
+    assert "too long" in refused(folder, keys)
+    (folder / "manifest.json").write_bytes(good)
+    put(folder, [b"x" * 16_000_001 + b"\n"], "disclosures.jsonl")
+    rewrite(folder)
+    with pytest.raises(CannotTellError, match="16000000 bytes"):
+        verify_export(str(folder), keys)
+
+
+def test_digests_are_lower_case_hexadecimal(folder: Path, keys: TrustedKeys) -> None:
+    files = manifest(folder)["files"]
+    assert isinstance(files, list)
+    for digest in (files[0]["sha256"].upper(), files[0]["sha256"][:-1], "é" * 64, None):
+        rewrite(folder, files=[{**files[0], "sha256": digest}, *files[1:]])
+        assert refused(folder, keys).startswith("step 2: ")
+    rewrite(folder, files=[{**files[0], "size": 1}, *files[1:]])
+    assert "another size" in refused(folder, keys)
+    rewrite(folder, files=[files[1], files[0], *files[2:]])
+    assert refused(folder, keys).startswith("step 2: ")
+
+
+def test_what_is_no_folder_cannot_be_told(folder: Path, keys: TrustedKeys, tmp_path: Path) -> None:
+    for path in (tmp_path / "missing", folder / "manifest.json", "a\0b"):
+        with pytest.raises(CannotTellError):
+            verify_export(str(path), keys)
+
+
+def own_export(log: Log, folder: Path, start: int, end: int) -> tuple[Path, TrustedKeys]:
+    """An export without root, of a log that the operator signs with all that is in it."""
+    folder.mkdir()
+    files = {
+        "README.txt": b"",
+        "disclosures.jsonl": b"",
+        "entries.jsonl": b"".join(entry.encode() + b"\n" for entry in log.entries[start:end]),
+        "ledger-verify.pyz": b"",
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    value = {
+        "checkpoint": log.checkpoint(),
+        "daily_root": None,
+        "files": listed(files),
+        "format": "ledger-export/v1",
+        "from": start,
+        "left": b64_list(subtrees(log.hashes, 0, start)),
+        "origin": log.origin,
+        "right": b64_list(subtrees(log.hashes, end, len(log.entries))),
+        "root": None,
+        "to": end,
+    }
+    (folder / "manifest.json").write_bytes(file_bytes(value))
+    return folder, trusted_keys([log.signer.vkey])
+
+
+def new_log() -> Log:
+    log = Log(Signer("localhost/log/own", b"own"))
+    genesis(log, "tenant")
+    return log
+
+
+def test_a_commitment_in_two_entries_is_refused(tmp_path: Path) -> None:
+    """S5: otherwise one disclosure would do for both."""
+    log = new_log()
+    commitment = seal("/data/x", "1", bytes(32))[1]
+    log.append("some.type", {"x": commitment})
+    log.append("some.type", {"x": commitment})
+    folder, keys = own_export(log, tmp_path / "export", 0, 3)
+    assert "S5" in refused(folder, keys)
+
+
+@pytest.mark.parametrize(("as_of", "start", "good"), [(1, 0, True), (0, 0, False), (2, 0, False), (2, 3, True)])
+def test_as_of_is_the_last_governing_entry(as_of: int, start: int, good: bool, tmp_path: Path) -> None:
+    """E4, as far as the range shows it: entries 0 and 1 are governing, 2 is a call, 3 says what came before."""
+    log = new_log()
+    log.govern("tenant.created", {"actor": "operator", "tenant_id": "t"}, "t")
+    log.call({})
+    log.append("key.revoked", {"as_of": as_of, "actor": "operator", "key_id": "k"}, "k")
+    folder, keys = own_export(log, tmp_path / "export", start, 4)
+    if good:
+        assert verify_export(str(folder), keys).signed.by_log
+    else:
+        assert "E4" in refused(folder, keys)
+
+
+def test_an_unknown_type_may_be_governing(tmp_path: Path) -> None:
+    for number, (as_of, good) in enumerate([(0, True), (1, True), (2, False)]):
+        log = new_log()
+        log.append("policy.deployed", {})
+        log.call({})
+        log.append("key.revoked", {"as_of": as_of, "actor": "operator", "key_id": "k"}, "k")
+        folder, keys = own_export(log, tmp_path / str(number), 0, 4)
+        if good:
+            export = verify_export(str(folder), keys)
+            assert export.unknown_types == 1
+        else:
+            assert "E4" in refused(folder, keys)
+
+
+def test_ids_that_do_not_increase_are_refused_although_signed(tmp_path: Path) -> None:
+    """E1."""
+    log = new_log()
+    log.call({})
+    log.call({})
+    log.entries[1], log.entries[2] = log.entries[2], log.entries[1]
+    folder, keys = own_export(log, tmp_path / "export", 0, 3)
+    assert "E1" in refused(folder, keys)
+
+
+def test_a_second_genesis_is_refused_although_signed(tmp_path: Path) -> None:
+    """E2."""
+    log = new_log()
+    log.append("log.genesis", json.loads(log.entries[0])["data"] | {"v": 1}, log.origin)
+    folder, keys = own_export(log, tmp_path / "export", 0, 2)
+    assert "E2" in refused(folder, keys)
+
+
+def test_the_last_range_has_no_right_side(tmp_path: Path) -> None:
+    log = new_log()
+    folder, keys = own_export(log, tmp_path / "export", 0, 1)
+    assert manifest(folder)["left"] == manifest(folder)["right"] == []
+    assert verify_export(str(folder), keys).types == {"log.genesis v1": 1}
+    assert jcs(manifest(folder)).encode() + b"\n" == (folder / "manifest.json").read_bytes()

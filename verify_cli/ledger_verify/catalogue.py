@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The closed catalogue of event types (spec/events.md).
+
+Each known (type, version) says which fields its `data` has besides `v`, what each may hold, and what `subject` repeats.
+What a field may hold is the name of a rule in `field_rules`; two of the rules stand for sealed values:
+
+    sealed              a commitment, and nothing else
+    sealed_arguments    an object with a commitment for each member, or one commitment for the whole (sealed-fields.md)
+
+A type or version that is not here is not known. Its proofs can still be checked, its fields cannot.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class EventType(NamedTuple):
+    """The fields of one version of a type, each with the name of its rule."""
+
+    event_class: str  # governing, record or call
+    subject: str | None  # the field that `subject` repeats; None where an event has no subject
+    required: dict[str, str]
+    optional: dict[str, str]
+
+    @property
+    def governing(self) -> bool:
+        """Folded into state. Governing events but the genesis carry `as_of` (entry.md, E4)."""
+        return self.event_class == "governing"
+
+
+SEALED_RULES = frozenset(("sealed", "sealed_arguments"))
+GENESIS = "log.genesis"
+HEADS = "heads.committed"
+DAY = "day.closed"
+
+_AS_OF = {"as_of": "integer"}
+
+EVENT_TYPES: dict[tuple[str, int], EventType] = {
+    (GENESIS, 1): EventType(
+        "governing",
+        "origin",
+        {"origin": "origin", "kind": "log_kind", "entry_rule": "entry_rule", "vkey": "vkey"},
+        {"max_commit_delay": "integer"},
+    ),
+    ("log.created", 1): EventType("governing", "origin", {**_AS_OF, "origin": "origin", "vkey": "vkey"}, {}),
+    ("signing_key.rotated", 1): EventType(
+        "governing",
+        "origin",
+        {**_AS_OF, "origin": "origin", "vkey": "vkey", "previous_vkey": "vkey", "endorsement": "signature"},
+        {},
+    ),
+    (HEADS, 1): EventType("record", None, {"count": "count", "root": "hash"}, {}),
+    (DAY, 1): EventType("governing", "date", {**_AS_OF, "date": "date"}, {"previous": "date"}),
+    ("release.published", 1): EventType("record", "version", {"version": "text", "sha256": "hex_digest"}, {}),
+    ("tenant.created", 1): EventType("governing", "tenant_id", {**_AS_OF, "tenant_id": "text", "actor": "actor"}, {}),
+    ("key.created", 1): EventType(
+        "governing",
+        "key_id",
+        {**_AS_OF, "key_id": "text", "role": "role", "env": "key_env", "actor": "actor", "label": "sealed"},
+        {"expires_at": "time"},
+    ),
+    ("key.revoked", 1): EventType("governing", "key_id", {**_AS_OF, "key_id": "text", "actor": "actor"}, {}),
+    ("call.reported", 1): EventType(
+        "call",
+        "agent_id",
+        {
+            "call_id": "text",
+            "agent_id": "text",
+            "tool_name": "text",
+            "verdict": "verdict",
+            "mode": "mode",
+            "env": "env",
+            "key_id": "text",
+        },
+        {
+            "side_effect": "text",
+            "decision_source": "text",
+            "decision_name": "text",
+            "policy_version": "text",
+            "bundle_name": "text",
+            "tool_args": "sealed_arguments",
+            "principal": "sealed",
+            "reason": "sealed",
+            "result": "sealed",
+        },
+    ),
+    ("agent.manifest_reported", 1): EventType(
+        "record",
+        "agent_id",
+        {"agent_id": "text", "env": "env", "key_id": "text", "policy_version": "text", "contracts": "contracts"},
+        {},
+    ),
+    ("ledger.verified", 1): EventType("record", None, {"size": "integer", "root": "hash", "actor": "actor"}, {}),
+    ("ledger.tamper_detected", 1): EventType(
+        "record", None, {"size": "integer", "first_index": "integer", "check": "text", "actor": "actor"}, {}
+    ),
+}
+
+
+def find(event_type: str, version: int) -> EventType | None:
+    """The type of that name and version, or None if it is not known."""
+    return EVENT_TYPES.get((event_type, version))

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entries: one event in strict JCS, whose bytes are the preimage of a leaf (spec/entry.md).
+
+Hash first, then parse: the leaf hash is over the bytes as given, so no canonicaliser stands between the evidence and the
+proof. An entry that is not strict JCS, has an unknown member or lacks one is not valid, whatever the proofs say. A type
+that is not in the catalogue is no error: its envelope and its commitments are checked, its fields are not, and `known` is
+None so that the report can say so.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from ledger_verify import catalogue, field_rules, shapes
+from ledger_verify.canonical import encode_utf8, parse_jcs
+from ledger_verify.encodings import check_time, check_uuid7
+from ledger_verify.errors import MalformedError, VerificationError
+from ledger_verify.merkle import leaf_hash
+
+MAX_ENTRY_BYTES = 60_000
+
+_REQUIRED = ("data", "id", "recordedat", "source", "specversion", "type")
+_OPTIONAL = ("subject", "time")
+
+
+class Entry(NamedTuple):
+    """A valid entry: its leaf hash, and what the bytes say."""
+
+    text: str
+    leaf_hash: bytes
+    id: str
+    source: str
+    type: str
+    version: int
+    recordedat: str
+    data: dict[str, object]
+    known: catalogue.EventType | None
+    commitments: dict[str, str]  # JSON Pointer from the entry's root → digest
+
+
+def parse_entry(text: str, what: str = "the entry") -> Entry:
+    """The entry in `text`, checked by entry.md and, for known types, by events.md."""
+    raw = encode_utf8(text, what)
+    if len(raw) > MAX_ENTRY_BYTES:
+        raise MalformedError(f"{what} is too long", got=f"{len(raw)} bytes", want=f"at most {MAX_ENTRY_BYTES}")
+    event = shapes.members(parse_jcs(text, what), _REQUIRED, what, _OPTIONAL)
+    shapes.exactly(event["specversion"], "1.0", f"{what}: specversion")
+    event_id = shapes.string(event["id"], f"{what}: id")
+    check_uuid7(event_id, f"{what}: id")
+    recordedat = shapes.string(event["recordedat"], f"{what}: recordedat")
+    check_time(recordedat, f"{what}: recordedat")
+    if "time" in event:
+        check_time(shapes.string(event["time"], f"{what}: time"), f"{what}: time")
+    source = shapes.string(event["source"], f"{what}: source")
+    field_rules.check_origin(source, f"{what}: source")
+    event_type = shapes.string(event["type"], f"{what}: type")
+    if not event_type:
+        raise MalformedError(f"{what}: type is empty")
+    data = event["data"]
+    if not isinstance(data, dict) or "v" not in data:
+        raise MalformedError(f"{what}: data is not an object with a version v")
+    version = shapes.integer(data["v"], f"{what}: data.v")
+
+    known = catalogue.find(event_type, version)
+    commitments = field_rules.check_unknown(data) if known is None else field_rules.check_known(known, event_type, data)
+    if len(set(commitments.values())) != len(commitments):
+        raise VerificationError(f"{what}: one commitment stands in two fields (S5)")
+    _check_subject(event, data, known, what)
+    if event_type == catalogue.GENESIS and known is not None and data["origin"] != source:
+        raise MalformedError(f"{what}: the genesis is of another log", got=data["origin"], want=source)
+    return Entry(text, leaf_hash(raw), event_id, source, event_type, version, recordedat, data, known, commitments)
+
+
+@lru_cache(maxsize=64)
+def parse_shared_entry(text: str, what: str) -> Entry:
+    """`parse_entry` for the root log's entries, which thousands of receipts repeat. Nobody changes the result."""
+    return parse_entry(text, what)
+
+
+def demand_type(entry: Entry, event_type: str, what: str) -> None:
+    """Check that an entry is of a known version of `event_type`."""
+    if entry.type != event_type or entry.known is None:
+        raise VerificationError(
+            f"{what} is of another type", got=f"{entry.type} v{entry.version}", want=f"{event_type} v1"
+        )
+
+
+def check_position(entry: Entry, index: int) -> None:
+    """What the leaf index decides: the genesis stands first and only there (E2), `as_of` points back (E4)."""
+    if (entry.type == catalogue.GENESIS) != (index == 0):
+        raise VerificationError(
+            "log.genesis stands at index 0 and nowhere else (E2)", got=f"{entry.type} at index {index}"
+        )
+    as_of = entry.data.get("as_of")
+    if entry.known is not None and isinstance(as_of, int) and as_of >= index:
+        raise VerificationError("as_of does not point back (E4)", got=as_of, want=f"less than {index}")
+
+
+def _check_subject(
+    event: dict[str, object], data: dict[str, object], known: catalogue.EventType | None, what: str
+) -> None:
+    """events.md, column "subject": the field that `subject` repeats, or no subject at all."""
+    if known is None:
+        if "subject" in event and not shapes.string(event["subject"], f"{what}: subject"):
+            raise MalformedError(f"{what}: subject is empty")
+        return
+    if known.subject is None:
+        if "subject" in event:
+            raise MalformedError(f"{what}: an event of this type has no subject")
+        return
+    if event.get("subject") != data[known.subject]:
+        raise MalformedError(
+            f"{what}: subject is not the event's {known.subject}",
+            got=event.get("subject", "nothing"),
+            want=data[known.subject],
+        )

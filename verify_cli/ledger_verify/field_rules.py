@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each field of a known event may hold (spec/events.md), and what any field may hold (entry.md, E5).
+
+A rule takes a value and its name and raises `MalformedError` if the value does not fit. Rules look at one field; the few
+conditions between fields of one event stand in `_BETWEEN_FIELDS`, one function for a type.
+
+Commitments are collected by JSON Pointer on the way, because finding them is the same walk as checking them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Callable
+
+from ledger_verify import catalogue, ed25519, shapes
+from ledger_verify.encodings import (
+    HASH_BYTES,
+    check_date,
+    check_time,
+    decode_base64,
+    decode_base64url,
+)
+from ledger_verify.errors import MalformedError, VerificationError
+from ledger_verify.note import is_key_name, parse_vkey
+
+SEALED = "$sealed"
+MAX_SEALED_MEMBERS = 64
+
+_TEXT = re.compile(r"[ -~]{1,200}")
+_ARGUMENT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
+_CONTRACT_MEMBERS = ("id", "mode", "tool", "type")
+
+Commitments = dict[str, str]
+
+
+def check_known(kind: catalogue.EventType, event_type: str, data: dict[str, object]) -> Commitments:
+    """Check `data` against its catalogue row; returns the commitments by pointer."""
+    shapes.members(data, ("v", *kind.required), f"data of {event_type}", kind.optional)
+    commitments: Commitments = {}
+    for name, value in data.items():
+        if name == "v":
+            continue
+        rule = kind.required.get(name) or kind.optional[name]
+        pointer = f"/data/{name}"
+        if rule == "sealed":
+            commitments[pointer] = commitment(value, pointer)
+        elif rule == "sealed_arguments":
+            commitments.update(_sealed_arguments(value, pointer))
+        elif is_commitment(value):
+            raise VerificationError(f"a commitment stands in an open field (S3): {pointer}")
+        else:
+            _RULES[rule](value, pointer)
+    between = _BETWEEN_FIELDS.get(event_type)
+    if between is not None:
+        between(data)
+    return commitments
+
+
+def check_unknown(data: dict[str, object]) -> Commitments:
+    """What holds for every type, known or not (E5); returns the commitments by pointer."""
+    commitments: Commitments = {}
+    _walk({name: value for name, value in data.items() if name != "v"}, "/data", commitments)
+    return commitments
+
+
+def is_commitment(value: object) -> bool:
+    return isinstance(value, dict) and SEALED in value
+
+
+def commitment(value: object, what: str) -> str:
+    """The digest in a commitment: an object with the one member `$sealed`."""
+    if not is_commitment(value):
+        raise VerificationError(f"a sealed field holds an open value: {what}", got=shapes.kind_of(value))
+    digest = shapes.string(shapes.members(value, (SEALED,), f"the commitment {what}")[SEALED], f"{what}/{SEALED}")
+    decode_base64url(digest, f"the commitment {what}", HASH_BYTES)
+    return digest
+
+
+def _sealed_arguments(value: object, what: str) -> Commitments:
+    """sealed-fields.md, "Grain": one commitment a member, or one for the whole object."""
+    if is_commitment(value):
+        return {what: commitment(value, what)}
+    if not isinstance(value, dict):
+        raise MalformedError(f"{what} is neither a commitment nor an object", got=shapes.kind_of(value))
+    if len(value) > MAX_SEALED_MEMBERS:
+        raise MalformedError(f"{what} has too many members", got=len(value), want=f"at most {MAX_SEALED_MEMBERS}")
+    for name in value:
+        if _ARGUMENT_NAME.fullmatch(name) is None:
+            raise MalformedError(f"{what} has a member whose name does not stand for a field", got=name)
+    return {f"{what}/{name}": commitment(member, f"{what}/{name}") for name, member in value.items()}
+
+
+def _walk(value: object, pointer: str, commitments: Commitments) -> None:
+    if isinstance(value, (str, bool)):
+        return
+    if isinstance(value, int):
+        shapes.integer(value, pointer)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            _walk(item, f"{pointer}/{position}", commitments)
+    elif isinstance(value, dict):
+        if SEALED in value:
+            commitments[pointer] = commitment(value, pointer)
+            return
+        for name, item in value.items():
+            if name.startswith("$"):
+                raise MalformedError("a member name begins with $", got=name)
+            _walk(item, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}", commitments)
+    else:
+        raise MalformedError(f"{pointer} is null", hint="A member without a value is absent (entry.md)")
+
+
+def _text(value: object, what: str) -> None:
+    if _TEXT.fullmatch(shapes.string(value, what)) is None:
+        raise MalformedError(f"{what} is not 1 to 200 characters of printable ASCII", got=value)
+
+
+def _one_of(*choices: str) -> Callable[[object, str], None]:
+    def check(value: object, what: str) -> None:
+        if shapes.string(value, what) not in choices:
+            raise MalformedError(f"{what} has no known value", got=value, want=", ".join(choices))
+
+    return check
+
+
+def _count(value: object, what: str) -> None:
+    if shapes.integer(value, what) < 1:
+        raise MalformedError(f"{what} is less than 1", got=value)
+
+
+def _hex_digest(value: object, what: str) -> None:
+    if not _HEX_DIGEST.fullmatch(shapes.string(value, what)):
+        raise MalformedError(f"{what} is not a digest", got=value, want="64 lower-case hexadecimal digits")
+
+
+def _actor(value: object, what: str) -> None:
+    _text(value, what)
+    if value != "operator" and (not isinstance(value, str) or not value.startswith("key:") or value == "key:"):
+        raise MalformedError(f"{what} is neither a key nor the operator", got=value, want="operator or key:<key id>")
+
+
+def check_origin(value: object, what: str) -> None:
+    """The name of a log is the name of its key (C2SP tlog-checkpoint), so the rules for key names hold."""
+    if not is_key_name(shapes.string(value, what)):
+        raise MalformedError(f"{what} is not an origin", got=value, want="1 to 255 bytes, no space, no +")
+
+
+def _contracts(value: object, what: str) -> None:
+    for position, contract in enumerate(shapes.array(value, what)):
+        where = f"{what}/{position}"
+        if is_commitment(contract):
+            raise VerificationError(f"a commitment stands in an open field (S3): {where}")
+        for name, member in shapes.members(contract, _CONTRACT_MEMBERS, where).items():
+            if is_commitment(member):
+                raise VerificationError(f"a commitment stands in an open field (S3): {where}/{name}")
+            _RULES["mode" if name == "mode" else "text"](member, f"{where}/{name}")
+
+
+_RULES: dict[str, Callable[[object, str], object]] = {
+    "text": _text,
+    "integer": shapes.integer,
+    "count": _count,
+    "hash": shapes.hash_bytes,
+    "hex_digest": _hex_digest,
+    "signature": lambda value, what: decode_base64(shapes.string(value, what), what, 64),
+    "origin": check_origin,
+    "vkey": lambda value, what: parse_vkey(shapes.string(value, what)),
+    "date": lambda value, what: check_date(shapes.string(value, what), what),
+    "time": lambda value, what: check_time(shapes.string(value, what), what),
+    "actor": _actor,
+    "contracts": _contracts,
+    "verdict": _one_of("allow", "deny", "would_deny", "pending", "warn", "redact"),
+    "mode": _one_of("enforce", "observe"),
+    "env": _one_of("production", "staging", "development"),
+    "key_env": _one_of("production", "staging", "development", "all"),
+    "role": _one_of("owner", "auditor", "agent"),
+    "log_kind": _one_of("root", "tenant"),
+    "entry_rule": _one_of("strict-jcs/v1"),
+}
+
+
+def _announced_key(data: dict[str, object]) -> None:
+    for name in ("vkey", "previous_vkey"):
+        if name in data and parse_vkey(str(data[name])).name != data["origin"]:
+            raise MalformedError(f"/data/{name} has another name than the origin", got=data[name], want=data["origin"])
+
+
+def _genesis(data: dict[str, object]) -> None:
+    _announced_key(data)
+    if (data["kind"] == "root") != ("max_commit_delay" in data):
+        raise MalformedError("max_commit_delay belongs in the genesis of the root log and nowhere else")
+
+
+def _rotation(data: dict[str, object]) -> None:
+    _announced_key(data)
+    if data["vkey"] == data["previous_vkey"]:
+        raise MalformedError("a key is replaced by itself", got=data["vkey"])
+    statement = f"decision-ledger key rotation v1\n{data['previous_vkey']}\n{data['vkey']}\n".encode()
+    previous = parse_vkey(str(data["previous_vkey"]))
+    endorsement = decode_base64(str(data["endorsement"]), "/data/endorsement")
+    if not ed25519.verify(previous.public_key, statement, endorsement):
+        raise VerificationError("the previous key did not endorse the new one")
+
+
+def _closed_day(data: dict[str, object]) -> None:
+    if "previous" in data and str(data["previous"]) >= str(data["date"]):
+        raise MalformedError("the date is not later than the one before (D1)", got=data["date"], want=data["previous"])
+
+
+_BETWEEN_FIELDS: dict[str, Callable[[dict[str, object]], None]] = {
+    catalogue.GENESIS: _genesis,
+    "log.created": _announced_key,
+    "signing_key.rotated": _rotation,
+    catalogue.DAY: _closed_day,
+}
