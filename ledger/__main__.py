@@ -6,6 +6,7 @@ from importlib import import_module
 import click
 
 import ledger
+from ledger.commands.terminal import log_to_stderr
 
 _COMMANDS = {
     "init": "Make a new ledger: root log, first tenant, owner key",
@@ -28,13 +29,14 @@ class _Commands(click.Group):
             return None
         command = import_module(f"ledger.commands.{cmd_name}_command").command
         assert isinstance(command, click.Command)
+        command.short_help = _COMMANDS[cmd_name]
         return command
 
 
 @click.command(cls=_Commands, help="Append-only transparency ledger for decisions of AI agents.")
 @click.version_option(ledger.__version__, prog_name="ledger")
 def main() -> None:
-    pass
+    log_to_stderr()
 
 
 if __name__ == "__main__":

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger serve`: the service, on a TCP port for everybody and on a Unix socket for the operator of the machine."""
 
-import logging
 import os
 import signal
 import socket
-import sys
 from contextlib import suppress
 from dataclasses import replace
-from typing import TextIO, cast
 
 import click
-import structlog
 import uvicorn
 
 from ledger.app import Application
@@ -69,7 +65,6 @@ def command(
 
 def serve(settings: Settings) -> None:
     """Serve until a signal. Raises InUseError when another process serves the directory."""
-    _configure_logging()
     with DirectoryLock(settings.data):
         application = Application(settings)
         config = uvicorn.Config(
@@ -129,30 +124,3 @@ def _listen_unix(settings: Settings) -> socket.socket:
         os.umask(before)
     listener.listen(BACKLOG)
     return listener
-
-
-def _configure_logging() -> None:
-    """One JSON object a line on stderr, from our own code and from libraries."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Without the values of local variables: among them are credentials and what callers sealed.
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _LogStream())),
-    )
-
-
-class _LogStream:
-    """stderr, for the log. A full disk or a reader that went away costs lines of the log and nothing else."""
-
-    def write(self, text: str) -> None:
-        with suppress(OSError):
-            sys.stderr.write(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            sys.stderr.flush()
