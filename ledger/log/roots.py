@@ -51,7 +51,7 @@ class RootLog:
         Raises InvalidRequestError for a future date or none at all, ConflictError for one that can no longer be closed.
         """
         today = format_date(self._ledger.clock())
-        day = wanted or today
+        day = today if wanted is None else wanted
         try:
             if date.fromisoformat(day).isoformat() != day:
                 raise ValueError
