@@ -26,7 +26,7 @@ from ledger.web import description, events, health, receipts, signing_keys, tile
 from ledger.web.access import Access, Principal
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
 from ledger.web.doors import answer_response, provide_principal, provide_service
-from ledger.web.front import MAX_BODY_BYTES, Front
+from ledger.web.front import EXPOSED_HEADERS, MAX_BODY_BYTES, Front
 from ledger.web.observe import Metrics, Observe
 from ledger.web.problems import problem
 from ledger.web.service import Service
@@ -189,5 +189,5 @@ def _cors(settings: Settings) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(settings.cors_origins),
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", *settings.key_headers],
-        expose_headers=["Ledger-Event-Id", "Ledger-Leaf-Index", "X-Request-ID", "X-Trace-ID"],
+        expose_headers=list(EXPOSED_HEADERS),
     )

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
-from cryptography.exceptions import InvalidTag
 
 from ledger.log.days import day_document
 from ledger.log.entry import Envelope, parse_time, parse_uuid
-from ledger.log.errors import DamagedError
+from ledger.log.errors import DamagedError, NotFoundError
 from ledger.log.events import Event, Governing
 from ledger.log.events.logs import DayClosed, HeadsCommitted, LogGenesis, SigningKeyRotated
 from ledger.log.evidence import known_keys, verify_day
@@ -27,7 +26,7 @@ from ledger.log.rotation import is_endorsed
 from ledger.log.sealed import Commitment, decrypt, digest_of, read_disclosure
 from ledger.log.store import ROOT_LOG, Row
 from ledger.log.working_copy import Committed, Log
-from ledger.tlog.checkpoint import open_checkpoint
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 from ledger.tlog.edge import Edge
 from ledger.tlog.errors import TlogError
 from ledger.tlog.merkle import leaf_hash, root_hash
@@ -113,7 +112,9 @@ class _Walk:
         if len(hashes) < stop - start:
             raise _MismatchError("entries", start + len(hashes), "the entry is missing")
         for tile in self.edge.append(hashes):
-            if ledger.store.tile(self.log.number, tile.level, tile.number) != tile.hashes:
+            where = self.log.number, tile.level, tile.number
+            roots = ledger.store.tile_roots(*where, tile.number + 1)
+            if ledger.store.tile(*where) != tile.hashes or roots != [tile.hashes[-32:]]:
                 first = tile.number << 8 * (tile.level + 1)
                 raise _MismatchError(
                     "tiles", first, f"stored tile {tile.level}/{tile.number} is not that of the leaves"
@@ -137,7 +138,10 @@ class _Walk:
             as_of = BEFORE_GENESIS if event.as_of is msgspec.UNSET else event.as_of
             if as_of != self.state.governing:
                 raise _MismatchError("as_of", index, f"as_of is {as_of}, want {self.state.governing}")
-            self.state = self.state.apply(index, event)
+            try:
+                self.state = self.state.apply(index, event)
+            except (ValueError, KeyError) as error:
+                raise _MismatchError("entries", index, f"does not follow from the entries before it: {error}") from None
             if isinstance(event, SigningKeyRotated) and not is_endorsed(event):
                 raise _MismatchError("keys", index, "the previous key did not endorse the new one")
         _check_columns(index, row, envelope, event)
@@ -177,8 +181,6 @@ def _check_disclosures(ledger: Ledger, log: Log, index: int, row: Row, event: Ev
         texts = decrypt(row.sealed, key, log.origin.encode())
     except DamagedError as damage:
         raise _MismatchError("disclosures", index, damage.message) from None
-    except InvalidTag:
-        raise _MismatchError("disclosures", index, "the stored disclosures do not open under their key") from None
     found = {read_disclosure(text).pointer: digest_of(text) for text in texts}
     if found != commitments:
         raise _MismatchError("disclosures", index, "the stored disclosures are not those of the commitments")
@@ -203,7 +205,12 @@ def _commitments(event: Event) -> list[tuple[str, str]]:
 def _check_head(ledger: Ledger, log: Log, committed: Committed, walk: _Walk) -> None:
     head = committed.head
     root = walk.edge.root()
-    last = head.size - 1
+    last = max(head.size - 1, 0)
+    # In this order, so that what a running service adds meanwhile is in the head already.
+    beyond = ledger.store.leaves(log.number, head.size, head.size + 1)
+    stored = ledger.store.head(log.number)
+    if stored.size < head.size or (stored.size == head.size and stored != head):
+        raise _MismatchError("head", last, "the stored head is not the one that this process knows")
     if root != head.root:
         raise _MismatchError(
             "head", last, f"the leaves have root {format_base64(root)}, the head {format_base64(head.root)}"
@@ -211,46 +218,51 @@ def _check_head(ledger: Ledger, log: Log, committed: Committed, walk: _Walk) -> 
     if head.last_governing != walk.state.governing or head.last_id < walk.last_id:
         raise _MismatchError("head", last, "the head does not name the newest governing entry, or an older last id")
     try:
-        checkpoint = open_checkpoint(head.checkpoint, known_keys(ledger).of(log.origin))
+        checkpoint = open_checkpoint(head.checkpoint, known_keys(ledger).of(log.origin)[-1:])
     except TlogError as error:
         raise _MismatchError("head", last, f"the checkpoint does not open: {error}") from None
     if (checkpoint.origin, checkpoint.size, checkpoint.root) != (log.origin, head.size, root):
         raise _MismatchError("head", last, "the checkpoint is not that of the head")
+    if beyond and stored.size == head.size:
+        raise _MismatchError("entries", head.size, "the entry lies beyond the head")
 
 
 def _check_commitments(ledger: Ledger, walk: _Walk) -> None:
     """The root log's own promises: each commitment is to heads that the logs had, each day is evidence that holds."""
-    origins = {record.number: record.origin for record in ledger.records()}
     for index, event in walk.commitments:
         lines = []
-        for head in ledger.store.committed_heads(index):
-            if head.line != heads_line(origins[head.log_number], head.checkpoint):
-                raise _MismatchError("commitments", index, f"line {head.position} is not that of its checkpoint")
+        for position, head in enumerate(ledger.store.committed_heads(index)):
+            checkpoint = _open_own(ledger, head.log_number, head.checkpoint, "commitments", index)
+            if (head.position, head.size) != (position, checkpoint.size) or head.line != heads_line(
+                checkpoint.origin, head.checkpoint
+            ):
+                raise _MismatchError("commitments", index, f"line {position} is not that of its checkpoint")
             lines.append(head.line)
-            _check_committed(ledger, index, head.log_number, head.checkpoint)
         root = format_base64(root_hash([leaf_hash(line) for line in lines]))
         if len(lines) != event.count or root != event.root or lines != sorted(lines):
             raise _MismatchError("commitments", index, "the stored lines are not those that the entry commits to")
     stored = [day for day in ledger.store.days() if day.entry_index < walk.edge.size]
     if [(day.entry_index, day.date) for day in stored] != walk.days:
         raise _MismatchError("days", None, "the stored days are not those that the log closed")
+    before = 0
     for day in stored:
+        size = _open_own(ledger, ROOT_LOG, day.checkpoint, "days", day.entry_index).size
+        if size <= max(before, day.entry_index):
+            raise _MismatchError("days", day.entry_index, f"the checkpoint of {day.date} is older than its entry")
+        before = size
         reason = verify_day(known_keys(ledger), day_document(ledger, day).text())
         if reason is not None:
             raise _MismatchError("days", day.entry_index, f"the document of {day.date} does not hold: {reason}")
 
 
-def _check_committed(ledger: Ledger, index: int, log_number: int, note: str) -> None:
-    log = ledger.log(log_number)
+def _open_own(ledger: Ledger, log_number: int, note: str, check: str, index: int) -> Checkpoint:
+    """A checkpoint that a log really had."""
     try:
+        log = ledger.log(log_number)
         checkpoint = open_checkpoint(note, known_keys(ledger).of(log.origin))
-    except TlogError as error:
-        raise _MismatchError("commitments", index, f"a committed checkpoint does not open: {error}") from None
-    if (
-        checkpoint.size <= log.committed.head.size
-        and log.tree.root(log.committed.edge, checkpoint.size) == checkpoint.root
-    ):
-        return
-    raise _MismatchError(
-        "commitments", index, f"{log.origin} never had the head of size {checkpoint.size} committed here"
-    )
+    except (TlogError, NotFoundError) as error:
+        raise _MismatchError(check, index, f"a stored checkpoint does not open: {error}") from None
+    committed = log.committed
+    if checkpoint.size > committed.head.size or log.tree.root(committed.edge, checkpoint.size) != checkpoint.root:
+        raise _MismatchError(check, index, f"{log.origin} never had the head of size {checkpoint.size} stored here")
+    return checkpoint

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nacl.exceptions import CryptoError
@@ -71,16 +72,18 @@ class Keystore:
             raise ConfigurationError(f"keystore {path} cannot be opened: {error}") from error
 
     def key_for(self, log_number: int, bucket: bytes, day: int) -> DataKey:
-        """The key of a bucket and day, made when there is none yet. Raises DamagedError."""
+        """The key of a bucket and day, made when there is none yet. Raises DamagedError, and
+        UnavailableError when the file cannot be read.
+        """
         name = (log_number, bucket, day)
         with self._lock:
             key = self._by_bucket.get(name)
             if key is not None:
                 self._by_bucket.move_to_end(name)
                 return key
-            row = self._connection.execute(
+            row = self._one(
                 "select key_id, sealed from data_keys where log_number = ? and bucket = ? and day = ?", name
-            ).fetchone()
+            )
             if row is not None:
                 key = DataKey(row[0], self._open(row[1]))
             else:
@@ -109,13 +112,19 @@ class Keystore:
             self._fresh.clear()
 
     def find(self, key_id: bytes) -> DataKey | None:
-        """The key with this id, or None when it was destroyed. Raises DamagedError."""
+        """The key with this id, or None when it was destroyed. Raises DamagedError and UnavailableError."""
         with self._lock:
             for key in self._fresh.values():
                 if key.key_id == key_id:
                     return key
-            row = self._connection.execute("select sealed from data_keys where key_id = ?", (key_id,)).fetchone()
+            row = self._one("select sealed from data_keys where key_id = ?", (key_id,))
         return None if row is None else DataKey(key_id, self._open(row[0]))
+
+    def _one(self, sql: str, parameters: tuple[Any, ...]) -> Any:
+        try:
+            return self._connection.execute(sql, parameters).fetchone()
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the keystore cannot be read: {error}") from error
 
     def _open(self, sealed: bytes) -> bytes:
         try:

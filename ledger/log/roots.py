@@ -110,9 +110,10 @@ class RootLog:
 
     def _closing(self, moment: Moment, day: str) -> list[Draft]:
         last = moment.state[LogsState].last_day
-        if self._ledger.store.day(day) is not None:
+        # Closed by somebody else, in the store or earlier in this very batch.
+        if day == last or self._ledger.store.day(day) is not None:
             return []
-        if last is not None and day <= last:
+        if last is not None and day < last:
             raise ConflictError(f"{day} can no longer be closed: {last} is closed, and dates only go forward")
         heads = self._heads(moment, all=True)
         index = moment.next_index + len(heads)

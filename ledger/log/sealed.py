@@ -16,7 +16,9 @@ from hashlib import sha256
 from typing import Annotated
 
 import msgspec
+from cryptography.exceptions import InvalidTag
 
+from ledger.log.errors import DamagedError
 from ledger.log.keystore import DataKey
 
 SALT_BYTES = 32
@@ -94,8 +96,11 @@ class Sealer:
 
 
 def decrypt(blob: bytes, key: DataKey, context: bytes) -> list[str]:
-    """The disclosures D in a blob, in pointer order. Raises cryptography.exceptions.InvalidTag for another key."""
-    text = key.aead.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
+    """The disclosures D in a blob, in pointer order. Raises DamagedError when they do not open under this key."""
+    try:
+        text = key.aead.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
+    except (InvalidTag, ValueError) as error:
+        raise DamagedError("the stored disclosures do not open under their key") from error
     return [_base64url(bytes(raw)).decode() for raw in _blob_decoder.decode(text)]
 
 

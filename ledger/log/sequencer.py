@@ -149,7 +149,9 @@ class Sequencer:
 
     def _commit(self, batch: Sequence[_Submission]) -> list[_Outcome]:
         """One transaction, in the writer thread. Returns an outcome for each submission; never raises."""
-        logs = list({part.log.number: part.log for submission in batch for part in submission.parts}.values())
+        # By number, the root log first: when logs are reloaded, its state names the keys that sign the others.
+        by_number = {part.log.number: part.log for submission in batch for part in submission.parts}
+        logs = [by_number[number] for number in sorted(by_number)]
         keys = list(dict.fromkeys(key for submission in batch for key in submission.dedup_keys))
         outcomes: list[_Outcome] = []
         copies: dict[int, WorkingCopy] = {}

@@ -45,18 +45,35 @@ class Tree:
         self._cache = cache
 
     def load_edge(self, size: int) -> Edge:
-        """The edge of the committed tree of `size`, from at most 255 leaves and 255 tile roots a level."""
+        """The edge of the committed tree of `size`, from at most 255 leaves and 255 tile roots a level.
+
+        Raises DamagedError when one of them is missing.
+        """
         if size == 0:
             return Edge()
         full = size // WIDTH
-        partial = [[leaf_hash(leaf) for leaf in self._store.leaves(self._log_number, full * WIDTH, size)]]
+        leaves = self._store.leaves(self._log_number, full * WIDTH, size)
+        if len(leaves) != size % WIDTH:
+            raise self._missing_entry(full * WIDTH, size)
+        partial = [[leaf_hash(leaf) for leaf in leaves]]
         level = 0
         while full:
             start = full - full % WIDTH
-            partial.append(self._store.tile_roots(self._log_number, level, start, full))
+            roots = self._store.tile_roots(self._log_number, level, start, full)
+            if len(roots) != full - start:
+                raise DamagedError(
+                    f"of the full tiles {level}/{start} to {level}/{full - 1} of log {self._log_number} "
+                    f"only {len(roots)} are there"
+                )
+            partial.append(roots)
             full //= WIDTH
             level += 1
         return Edge.load(size, partial)
+
+    def _missing_entry(self, start: int, stop: int) -> DamagedError:
+        found = [row.leaf_index for row in self._store.rows(self._log_number, start, stop)]
+        index = next(index for index in range(start, stop) if index not in found)
+        return DamagedError(f"entry {index} of log {self._log_number} is missing")
 
     def remember(self, tiles: Sequence[FullTile]) -> None:
         for tile in tiles:

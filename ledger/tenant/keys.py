@@ -90,7 +90,7 @@ def revoke_key(moment: Moment, key_id: str, actor: str) -> list[Draft]:
     """Decide a revocation. Raises NotFoundError, or ConflictError when it is revoked already."""
     key = moment.state[TenantState].keys.get(key_id)
     if key is None:
-        raise NotFoundError(f"there is no key {key_id}")
+        raise NotFoundError(f"there is no key {key_id[:64]}")
     if key.revoked:
         raise ConflictError(f"key {key_id} is revoked already")
     return [Draft(KeyRevoked(key_id=key_id, actor=actor), subject=key_id)]

@@ -39,6 +39,7 @@ _PUBLIC = (
     "/api/v1/transparency/roots",
     "/api/v1/transparency/keys",
 )
+_NOT_PUBLIC = {("POST", "/api/v1/transparency/roots"), ("GET", "/api/v1/health/details")}
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
@@ -110,7 +111,7 @@ class Description:
                 body = self._bodies.get((method.upper(), path))
                 if body is not None:
                     operation["requestBody"] = {"content": {"application/json": {"schema": reference[body]}}}
-                if path.startswith(_PUBLIC) and (method.upper(), path) != ("POST", "/api/v1/transparency/roots"):
+                if path.startswith(_PUBLIC) and (method.upper(), path) not in _NOT_PUBLIC:
                     operation["security"] = []
                 # Litestar's own form of a 400 is never sent.
                 operation.get("responses", {}).pop("400", None)

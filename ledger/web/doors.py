@@ -33,6 +33,6 @@ async def call_of(service: Service, request: Request[Any, Any, Any], argument: s
 
 
 def answer_response(answer: Answer) -> Response[bytes]:
-    return Response(
-        answer.body, status_code=answer.status, media_type=answer.content_type, headers=dict(answer.headers)
-    )
+    # As a header, since Litestar would add a second charset to a media type that has one.
+    headers = {"content-type": answer.content_type, **dict(answer.headers)}
+    return Response(answer.body, status_code=answer.status, headers=headers)

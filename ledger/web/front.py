@@ -17,6 +17,8 @@ from ledger.web.problems import Answer, problem
 from ledger.web.service import Service
 
 MAX_BODY_BYTES = 16 << 20
+EXPOSED_HEADERS = ("Ledger-Event-Id", "Ledger-Leaf-Index", "X-Request-ID", "X-Trace-ID")
+"""What a web page may read of an answer."""
 
 
 class Call(NamedTuple):
@@ -67,7 +69,12 @@ class Front:
         """The answer, readable for a web page of an allowed origin. Preflights are answered by Litestar."""
         for name, value in scope["headers"] if self._cors_origins else ():
             if name == b"origin" and (origin := self._cors_origins.get(value)) is not None:
-                allowed = ("access-control-allow-origin", origin), ("vary", "Origin")
+                exposed = ", ".join(EXPOSED_HEADERS)
+                allowed = (
+                    ("access-control-allow-origin", origin),
+                    ("access-control-expose-headers", exposed),
+                    ("vary", "Origin"),
+                )
                 return answer._replace(headers=(*answer.headers, *allowed))
         return answer
 

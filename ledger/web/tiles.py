@@ -23,16 +23,18 @@ _SHORT_LIVED = {"cache-control": "no-cache"}
 
 
 @get("/root/{path:path}", include_in_schema=False)
-async def get_root_log(service: Service, path: str) -> Response[bytes]:
-    return await _serve(service, service.ledger.root, path.lstrip("/"), _IMMUTABLE)
+async def get_root_log(request: Request[Any, Any, Any], service: Service, path: str) -> Response[bytes]:
+    return await _serve(request, service, service.ledger.root, path, _IMMUTABLE)
 
 
 @get("/log/{log_id:str}/t/{token:str}/{path:path}", include_in_schema=False)
-async def get_log_by_token(service: Service, log_id: str, token: str, path: str) -> Response[bytes]:
+async def get_log_by_token(
+    request: Request[Any, Any, Any], service: Service, log_id: str, token: str, path: str
+) -> Response[bytes]:
     principal = service.access.token(token)
     if principal.role != "auditor":
         raise ForbiddenError("a read token is the key of an auditor; other keys do not belong in a path")
-    return await _serve(service, _own(principal.log, log_id), path.lstrip("/"), _PRIVATE)
+    return await _serve(request, service, _own(principal.log, log_id), path, _PRIVATE)
 
 
 @get("/log/{log_id:str}/{path:path}", include_in_schema=False)
@@ -40,7 +42,7 @@ async def get_log(request: Request[Any, Any, Any], service: Service, log_id: str
     principal = provide_principal(request, service)
     log = _own(principal.log, log_id)
     principal.require("log:read")
-    return await _serve(service, log, path.lstrip("/"), _PRIVATE)
+    return await _serve(request, service, log, path, _PRIVATE)
 
 
 def _own(log: Log, log_id: str) -> Log:
@@ -49,7 +51,13 @@ def _own(log: Log, log_id: str) -> Log:
     return log
 
 
-async def _serve(service: Service, log: Log, path: str, caching: dict[str, str]) -> Response[bytes]:
+async def _serve(
+    request: Request[Any, Any, Any], service: Service, log: Log, path: str, caching: dict[str, str]
+) -> Response[bytes]:
+    path = path.lstrip("/")
+    # The router overlooks superfluous slashes; a tile has exactly one path.
+    if not request.scope["raw_path"].endswith(f"/{path}".encode()):
+        raise NotFoundError("not the path of a tile: it has one spelling")
     committed = log.committed
     if path == "checkpoint":
         note = committed.head.checkpoint.encode()

@@ -77,6 +77,8 @@ class SqliteStore:
             connection.execute(f"pragma page_size = {PAGE_BYTES}")
             connection.execute("pragma journal_mode = wal")
             connection.executescript(f"begin; {schema}; pragma user_version = {SCHEMA_VERSION}; commit;")
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"{path} cannot be made: {error}") from error
         finally:
             connection.close()
         return cls(path)

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The owner's client of a file's service."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.running import Service
+
+
+@pytest.fixture(scope="module")
+def owner(service: Service) -> Iterator[httpx.Client]:
+    with service.client() as client:
+        yield client
