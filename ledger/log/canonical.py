@@ -70,13 +70,13 @@ def refuse_duplicates(body: bytes) -> None:
         pass
     try:
         value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_number, parse_int=str)
+        _refuse_surrogates(value, ["body"])
     except _DuplicateNameError as error:
         raise InvalidRequestError.at(["body"], f"member name {error.name[:80]!r} occurs twice in one object") from None
     except RecursionError:
         raise MalformedRequestError("JSON is nested too deeply") from None
     except ValueError as error:
         raise MalformedRequestError(f"not JSON: {error}") from None
-    _refuse_surrogates(value, ["body"])
 
 
 def _refuse_surrogates(value: Any, loc: list[str | int]) -> None:

@@ -7,7 +7,7 @@ sorted, and it keeps the work under the lock to one concatenation: everything bu
 
 import os
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -19,6 +19,8 @@ ENTRY_RULE = "strict-jcs/v1"
 
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
 _RANDOM_BITS = 74
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -103,8 +105,7 @@ def parse_uuid(text: str) -> int | None:
 
 def format_time(milliseconds: int) -> str:
     """RFC 3339, UTC, milliseconds, Z."""
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+    return format_datetime(_EPOCH + timedelta(milliseconds=milliseconds))
 
 
 def format_datetime(moment: datetime) -> str:
@@ -115,7 +116,7 @@ def format_datetime(moment: datetime) -> str:
 def parse_time(text: str) -> int:
     """Milliseconds since the epoch of a time in exactly our form. Raises ValueError."""
     moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    milliseconds = int(moment.timestamp()) * 1000 + moment.microsecond // 1000
+    milliseconds = (moment - _EPOCH) // _MILLISECOND
     if format_time(milliseconds) != text:
         raise ValueError(f"not a time with milliseconds and Z: {text[:40]!r}")
     return milliseconds

@@ -117,8 +117,9 @@ def _reason(check: Callable[[], None]) -> str | None:
 def _read_file(text: bytes, shape: Any, name: str) -> Any:
     if not text.endswith(b"\n"):
         raise _RefusedError("a file of this format ends in one newline")
-    canonical.read_strict(text[:-1])
+    # The shape first: it refuses most of what is no such file at once, where strict reading would take its time.
     value = msgspec.json.decode(text[:-1], type=shape)
+    canonical.read_strict(text[:-1])
     _require(value.format == name, f"the format is {value.format!r}, want {name!r}")
     return value
 
@@ -162,6 +163,7 @@ def _check_root(keys: KnownKeys, root: _Root, origin: str, note: str) -> None:
 
 
 def _check_day(keys: KnownKeys, day: _Day) -> None:
+    _require(day.format == "ledger-day/v1", f"the format is {day.format!r}, want 'ledger-day/v1'")
     head = _open(keys, day.checkpoint)
     _require(head.origin == keys.root_origin, f"{head.origin!r} is not the root log")
     closed, committed = _event(day.entry, head), _event(day.heads.entry, head)

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from msgspec import Meta
 
 from ledger.log import canonical
@@ -78,7 +80,9 @@ _validate_decoder = msgspec.json.Decoder(ValidateRequest)
 
 
 @post("/keys", status_code=201, summary="Create an API key", tags=["keys"])
-async def create_key(request: Request[Any, Any, Any], service: Service, principal: Principal) -> Response[NewKeyAnswer]:
+async def create_key(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
+) -> Response[NewKeyAnswer]:
     """The secret is in this answer and nowhere else. With an Idempotency-Key a repeated request makes no second key."""
     principal.require("keys:write")
     body = await request.body()
@@ -125,7 +129,7 @@ async def create_key(request: Request[Any, Any, Any], service: Service, principa
 
 
 @get("/keys", summary="List API keys", tags=["keys"])
-async def list_keys(service: Service, principal: Principal) -> KeyList:
+async def list_keys(service: NamedDependency[Service], principal: NamedDependency[Principal]) -> KeyList:
     """Keys that are not revoked, oldest first."""
     principal.require("keys:read")
     keys = principal.log.committed.state[TenantState].keys.values()
@@ -134,7 +138,9 @@ async def list_keys(service: Service, principal: Principal) -> KeyList:
 
 
 @delete("/keys/{key_id:str}", status_code=204, summary="Revoke an API key", tags=["keys"])
-async def delete_key(service: Service, principal: Principal, key_id: str) -> Response[None]:
+async def delete_key(
+    service: NamedDependency[Service], principal: NamedDependency[Principal], key_id: FromPath[str]
+) -> Response[None]:
     """At once and for good; the next request with the key is refused. Revoking twice is a conflict."""
     principal.require("keys:write")
 
@@ -148,7 +154,9 @@ async def delete_key(service: Service, principal: Principal, key_id: str) -> Res
 
 
 @post("/keys/validate", status_code=200, summary="Validate an API key", tags=["keys"])
-async def validate_key(request: Request[Any, Any, Any], service: Service, principal: Principal) -> Validity:
+async def validate_key(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
+) -> Validity:
     body = await request.body()
     canonical.refuse_duplicates(body)
     wanted: ValidateRequest = decode(_validate_decoder, body)

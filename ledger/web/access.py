@@ -108,6 +108,10 @@ class Access:
             raise TenantMismatchError("X-Tenant-Id is not the credential's tenant")
         return principal
 
+    def has_credential(self, headers: Headers) -> bool:
+        """Whether a request claims to be somebody."""
+        return any(name == b"authorization" or name in self._key_headers for name, _ in headers)
+
     def token(self, secret: str) -> Principal:
         """The principal of a read token in a path."""
         return self._resolve(secret)

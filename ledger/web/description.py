@@ -14,9 +14,11 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, RedocRenderPlugin, SwaggerRenderPlugin
+from litestar.params import FromPath
 
 import ledger
 from ledger.log.errors import NotFoundError
@@ -123,7 +125,7 @@ class Description:
 
 
 @get("/docs/assets/{name:str}", include_in_schema=False)
-async def get_asset(name: str) -> Response[bytes]:
+async def get_asset(name: FromPath[str]) -> Response[bytes]:
     package = find_spec("drf_spectacular_sidecar")
     if name not in _ASSETS or package is None or package.origin is None:
         raise NotFoundError(f"there is no asset {name[:40]!r}")
@@ -147,7 +149,7 @@ async def get_llms_txt() -> str:
 
 
 @get("/ledger-verify.pyz", include_in_schema=False)
-async def get_verifier(service: Service) -> Response[bytes]:
+async def get_verifier(service: NamedDependency[Service]) -> Response[bytes]:
     if not service.verifier.exists():
         raise NotFoundError("this service was set up without the verifier")
     return Response(service.verifier.read_bytes(), media_type="application/zip")

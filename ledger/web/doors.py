@@ -4,6 +4,7 @@
 from typing import Any
 
 from litestar import Request, Response
+from litestar.di import NamedDependency
 
 from ledger.web.access import Principal
 from ledger.web.front import Call, read_query
@@ -17,7 +18,7 @@ def provide_service(request: Request[Any, Any, Any]) -> Service:
     return service
 
 
-def provide_principal(request: Request[Any, Any, Any], service: Service) -> Principal:
+def provide_principal(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Principal:
     return service.access.principal(request.scope["headers"], local=request.scope["state"]["local"])
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ledger.log import canonical
 from ledger.log.entry import parse_uuid, read_envelope
@@ -131,27 +132,27 @@ def _receipts(service: Service, log: Log, appended: Appended, count: int) -> lis
 
 
 @post("/events", status_code=200, summary="Report events", tags=["events"])
-async def post_events(request: Request[Any, Any, Any], service: Service) -> Response[bytes]:
+async def post_events(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Response[bytes]:
     """Put a batch of decision events into the log, all or none. Reporting the same event again changes nothing."""
     return answer_response(await report_events(service, await call_of(service, request)))
 
 
 @get("/events", summary="List events", tags=["events"])
 async def list_events(
-    service: Service,
-    principal: Principal,
-    type: list[str] | None = None,
-    agent_id: str | None = None,
-    tool_name: str | None = None,
-    verdict: str | None = None,
-    mode: str | None = None,
-    env: str | None = None,
-    since: Annotated[str | None, Parameter(description="RFC 3339 time, or 1h, 6h, 24h, 7d, 30d")] = None,
-    until: str | None = None,
-    search: Annotated[str | None, Parameter(description="text in open fields")] = None,
-    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 50,
-    cursor: str | None = None,
-    disclose: Annotated[str | None, Parameter(description="all: show sealed values, for payload:read")] = None,
+    service: NamedDependency[Service],
+    principal: NamedDependency[Principal],
+    type: FromQuery[list[str] | None] = None,
+    agent_id: FromQuery[str | None] = None,
+    tool_name: FromQuery[str | None] = None,
+    verdict: FromQuery[str | None] = None,
+    mode: FromQuery[str | None] = None,
+    env: FromQuery[str | None] = None,
+    since: Annotated[str | None, QueryParameter(description="RFC 3339 time, or 1h, 6h, 24h, 7d, 30d")] = None,
+    until: FromQuery[str | None] = None,
+    search: Annotated[str | None, QueryParameter(description="text in open fields")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
+    cursor: FromQuery[str | None] = None,
+    disclose: Annotated[str | None, QueryParameter(description="all: show sealed values, for payload:read")] = None,
 ) -> EventPage:
     """Entries of the tenant's log, newest first. An agent's key sees what it reported itself."""
     wanted = EventSearch(
@@ -161,7 +162,9 @@ async def list_events(
 
 
 @post("/events/search", status_code=200, summary="Search events", tags=["events"])
-async def search_events(request: Request[Any, Any, Any], service: Service, principal: Principal) -> EventPage:
+async def search_events(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
+) -> EventPage:
     """The filters of the list, in a body."""
     body = await request.body() or b"{}"
     canonical.refuse_duplicates(body)
@@ -169,7 +172,12 @@ async def search_events(request: Request[Any, Any, Any], service: Service, princ
 
 
 @get("/events/{event_id:str}", summary="Read an event", tags=["events"])
-async def get_event(service: Service, principal: Principal, event_id: str, disclose: str | None = None) -> EventAnswer:
+async def get_event(
+    service: NamedDependency[Service],
+    principal: NamedDependency[Principal],
+    event_id: FromPath[str],
+    disclose: FromQuery[str | None] = None,
+) -> EventAnswer:
     index, leaf = find_entry(service, principal, event_id)
     return _event_answer(service, principal, index, leaf, wants_disclosures(principal, disclose))
 
@@ -178,7 +186,7 @@ def find_entry(service: Service, principal: Principal, event_id: str) -> tuple[i
     """Index and leaf of an entry by id. Raises NotFoundError also for one that the principal may not see."""
     principal.require("events:read")
     store, number = service.ledger.store, principal.log.number
-    value = parse_uuid(event_id)
+    value = parse_uuid(event_id.lower())
     index = None if value is None else store.find(number, value.to_bytes(16, "big"))
     if index is not None:
         [row] = store.rows(number, index, index + 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -61,20 +62,20 @@ def _database(service: Service) -> tuple[bool, float]:
 
 
 @get("/health", summary="Liveness", tags=["health"], security=[])
-async def get_health(service: Service) -> Health:
+async def get_health(service: NamedDependency[Service]) -> Health:
     reachable, _ = _database(service)
     uptime = round(time.monotonic() - service.started, 3)
     return Health("ok" if reachable else "degraded", ledger.__version__, uptime, reachable)
 
 
 @get("/api/v1/health", summary="Liveness in two fields", tags=["health"], security=[])
-async def get_short_health(service: Service) -> ShortHealth:
+async def get_short_health(service: NamedDependency[Service]) -> ShortHealth:
     reachable, _ = _database(service)
     return ShortHealth("ok" if reachable else "degraded", True)
 
 
 @get("/api/v1/health/details", summary="Operational health", tags=["health"])
-async def get_health_details(service: Service, principal: Principal) -> HealthDetails:
+async def get_health_details(service: NamedDependency[Service], principal: NamedDependency[Principal]) -> HealthDetails:
     principal.require("log:read")
     reachable, latency = _database(service)
     return HealthDetails(
@@ -89,21 +90,21 @@ async def get_health_details(service: Service, principal: Principal) -> HealthDe
 
 
 @get("/ready", summary="Readiness", tags=["health"], security=[])
-async def get_ready(service: Service) -> Response[Readiness]:
+async def get_ready(service: NamedDependency[Service]) -> Response[Readiness]:
     """200 while the service accepts writes, 503 otherwise."""
     reason = service.ready()
     return Response(Readiness(reason is None, reason), status_code=200 if reason is None else 503)
 
 
 @get("/status", summary="Public status", tags=["health"], security=[])
-async def get_status(service: Service) -> PublicStatus:
+async def get_status(service: NamedDependency[Service]) -> PublicStatus:
     days = service.ledger.store.days()
     status = "ok" if service.ready() is None else "degraded"
     return PublicStatus(status, service.ledger.root.committed.head.size, days[-1].date if days else None)
 
 
 @get("/metrics", include_in_schema=False)
-async def get_metrics(request: Request[Any, Any, Any], service: Service) -> Response[bytes]:
+async def get_metrics(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Response[bytes]:
     """Prometheus text, from this machine or with a key that may read the log."""
     client = request.scope.get("client")
     if not (request.scope["state"]["local"] or (client is not None and _is_loopback(client[0]))):

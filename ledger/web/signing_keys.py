@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
 
 from ledger.log.errors import NotFoundError
 from ledger.log.fold import LogsState
@@ -46,13 +48,13 @@ _rotate_decoder = msgspec.json.Decoder(RotateRequest)
 
 
 @get("/transparency/keys", summary="Signing keys, current and past", tags=["transparency"])
-async def list_signing_keys(service: Service, purpose: str | None = None) -> KeyHistory:
+async def list_signing_keys(service: NamedDependency[Service], purpose: FromQuery[str | None] = None) -> KeyHistory:
     """Keys of the root log, which are public. A tenant's own vkey is in `GET /receipts/key`, with a credential."""
     return KeyHistory(_keys(service, purpose))
 
 
 @get("/transparency/keys/current", summary="Current signing key", tags=["transparency"])
-async def get_signing_key(service: Service, purpose: str = "root") -> PublicKey:
+async def get_signing_key(service: NamedDependency[Service], purpose: FromQuery[str] = "root") -> PublicKey:
     current = [key for key in _keys(service, purpose) if key.current]
     if not current:
         raise NotFoundError(f"there is no public key for the purpose {purpose[:40]!r}; there is: root")
@@ -68,7 +70,7 @@ def _keys(service: Service, purpose: str | None) -> list[PublicKey]:
 
 @post("/signing-keys/rotate", status_code=200, summary="Replace a signing key", tags=["transparency"])
 async def rotate_signing_key(
-    request: Request[Any, Any, Any], service: Service, principal: Principal
+    request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
 ) -> Response[RotatedKey]:
     """Replace the key of the tenant's log, or, for the operator, of the root log.
 

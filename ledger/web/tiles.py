@@ -9,6 +9,8 @@ import asyncio
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from ledger.log.errors import ForbiddenError, NotFoundError
 from ledger.log.working_copy import Log
@@ -23,13 +25,19 @@ _SHORT_LIVED = {"cache-control": "no-cache"}
 
 
 @get("/root/{path:path}", include_in_schema=False)
-async def get_root_log(request: Request[Any, Any, Any], service: Service, path: str) -> Response[bytes]:
+async def get_root_log(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], path: FromPath[str]
+) -> Response[bytes]:
     return await _serve(request, service, service.ledger.root, path, _IMMUTABLE)
 
 
 @get("/log/{log_id:str}/t/{token:str}/{path:path}", include_in_schema=False)
 async def get_log_by_token(
-    request: Request[Any, Any, Any], service: Service, log_id: str, token: str, path: str
+    request: Request[Any, Any, Any],
+    service: NamedDependency[Service],
+    log_id: FromPath[str],
+    token: FromPath[str],
+    path: FromPath[str],
 ) -> Response[bytes]:
     principal = service.access.token(token)
     if principal.role != "auditor":
@@ -38,7 +46,9 @@ async def get_log_by_token(
 
 
 @get("/log/{log_id:str}/{path:path}", include_in_schema=False)
-async def get_log(request: Request[Any, Any, Any], service: Service, log_id: str, path: str) -> Response[bytes]:
+async def get_log(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], log_id: FromPath[str], path: FromPath[str]
+) -> Response[bytes]:
     principal = provide_principal(request, service)
     log = _own(principal.log, log_id)
     principal.require("log:read")

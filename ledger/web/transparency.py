@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import Parameter, QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
 
 from ledger.log import canonical
 from ledger.log.check import check_log
@@ -14,7 +15,7 @@ from ledger.log.days import DayDocument, closed_day, day_document
 from ledger.log.entry import format_time
 from ledger.log.errors import InvalidRequestError, NotFoundError
 from ledger.log.events.logs import LedgerTamperDetected, LedgerVerified
-from ledger.log.evidence import known_keys, verify_day
+from ledger.log.evidence import verify_day
 from ledger.log.receipts import base64_path
 from ledger.log.report import decode
 from ledger.log.working_copy import Draft, Moment
@@ -25,7 +26,7 @@ from ledger.web.doors import answer_response, call_of
 from ledger.web.events import find_entry
 from ledger.web.front import Call
 from ledger.web.problems import Answer
-from ledger.web.receipts import Verification
+from ledger.web.receipts import Verification, verified_apart
 from ledger.web.service import Service
 
 
@@ -81,14 +82,14 @@ _encoder = msgspec.json.Encoder()
 
 
 @get("/transparency/head", summary="Signed tree head", tags=["transparency"])
-async def get_head(principal: Principal) -> TreeHead:
+async def get_head(principal: NamedDependency[Principal]) -> TreeHead:
     principal.require("events:read")
     head = principal.log.committed.head
     return TreeHead(principal.log.origin, head.size, format_base64(head.root), head.checkpoint)
 
 
 @get("/transparency/checkpoint", summary="Signed checkpoint", tags=["transparency"], media_type="text/plain")
-async def get_checkpoint(principal: Principal) -> str:
+async def get_checkpoint(principal: NamedDependency[Principal]) -> str:
     """The newest checkpoint of the tenant's log, as a signed note."""
     principal.require("events:read")
     return principal.log.committed.head.checkpoint
@@ -101,16 +102,18 @@ async def prove_inclusion(service: Service, call: Call) -> Answer:
 
 
 @get("/transparency/inclusion/{event_id:str}", summary="Inclusion proof of an event", tags=["transparency"])
-async def get_inclusion_of_event(request: Request[Any, Any, Any], service: Service, event_id: str) -> Response[bytes]:
+async def get_inclusion_of_event(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], event_id: FromPath[str]
+) -> Response[bytes]:
     return answer_response(await prove_inclusion(service, await call_of(service, request, event_id)))
 
 
 @get("/transparency/inclusion", summary="Inclusion proof of a leaf", tags=["transparency"])
 async def get_inclusion(
-    service: Service,
-    principal: Principal,
-    leaf_index: Annotated[int, Parameter(ge=0)],
-    tree_size: Annotated[int | None, Parameter(ge=1)] = None,
+    service: NamedDependency[Service],
+    principal: NamedDependency[Principal],
+    leaf_index: Annotated[int, QueryParameter(ge=0)],
+    tree_size: Annotated[int | None, QueryParameter(ge=1)] = None,
 ) -> InclusionProof:
     """Proof in the newest tree, or in the tree of an earlier size."""
     principal.require("events:read")
@@ -135,8 +138,8 @@ def _inclusion(principal: Principal, index: int, size: int | None) -> InclusionP
 
 @get("/transparency/consistency", summary="Consistency proof", tags=["transparency"])
 async def get_consistency(
-    service: Service,
-    principal: Principal,
+    service: NamedDependency[Service],
+    principal: NamedDependency[Principal],
     start: Annotated[str, QueryParameter(name="from", description="tree size, or date of a daily root")],
     end: Annotated[str, QueryParameter(name="to", description="tree size, or date of a daily root")],
 ) -> ConsistencyProof:
@@ -163,14 +166,14 @@ async def get_consistency(
 
 
 @get("/transparency/roots", summary="Daily roots", tags=["transparency"])
-async def list_roots(service: Service) -> DayList:
+async def list_roots(service: NamedDependency[Service]) -> DayList:
     """Every closed day, newest first."""
     days = reversed(service.ledger.store.days())
     return DayList([DayItem(day.date, day.entry_index, day.checkpoint) for day in days])
 
 
 @get("/transparency/roots/{date:str}", summary="One daily root", tags=["transparency"])
-async def get_root(service: Service, date: str) -> Response[bytes]:
+async def get_root(service: NamedDependency[Service], date: FromPath[str]) -> Response[bytes]:
     """The day document, as the bytes of a file that `ledger-verify root` reads."""
     day = closed_day(service.ledger, date)
     if day is None:
@@ -186,7 +189,9 @@ _close_decoder = msgspec.json.Decoder(CloseRequest)
 
 
 @post("/transparency/roots", status_code=200, summary="Close a day", tags=["transparency"])
-async def close_root(request: Request[Any, Any, Any], service: Service, principal: Principal) -> Response[bytes]:
+async def close_root(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
+) -> Response[bytes]:
     """Close today's date, or the one given, after all missed ones. Asked again, the same document comes back."""
     principal.require("roots:close")
     body = await request.body() or b"{}"
@@ -200,13 +205,13 @@ def _document(document: DayDocument, status: int) -> Response[bytes]:
 
 
 @post("/transparency/roots/verify", status_code=200, summary="Verify an archived daily root", tags=["transparency"])
-async def post_root_verify(request: Request[Any, Any, Any], service: Service) -> Verification:
-    reason = verify_day(known_keys(service.ledger), await request.body())
+async def post_root_verify(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Verification:
+    reason = await verified_apart(verify_day, service, await request.body())
     return Verification(reason is None, reason or "")
 
 
 @post("/transparency/verify", status_code=200, summary="Run a self-check", tags=["transparency"])
-async def run_check(service: Service, principal: Principal) -> CheckResult:
+async def run_check(service: NamedDependency[Service], principal: NamedDependency[Principal]) -> CheckResult:
     """Re-derives the tenant's log from its stored bytes. The result is an entry of the log, and of the service's own
     log.
     """
@@ -239,7 +244,7 @@ async def run_check(service: Service, principal: Principal) -> CheckResult:
 
 
 @get("/transparency/verify", summary="Newest self-check", tags=["transparency"])
-async def get_check(service: Service, principal: Principal) -> CheckResult:
+async def get_check(service: NamedDependency[Service], principal: NamedDependency[Principal]) -> CheckResult:
     principal.require("log:check")
     text = service.ledger.store.note(_note_name(principal.log.number))
     if text is None:

@@ -301,3 +301,16 @@ garbage = random.Random(1).randbytes(300)
 )  # fmt: skip
 def test_garbage_is_not_verified_and_says_why(nobody, path, content):
     assert not says(nobody, path, content)
+
+
+@pytest.mark.parametrize("path", ["receipts", "transparency/roots"])
+def test_evidence_too_long_to_be_any_is_refused_unread(nobody, path):
+    """Anybody may ask, so a body is refused by its length before it is read strictly."""
+    answer = nobody.post(f"/api/v1/{path}/verify", content=b"[" + b"1," * (3 << 20) + b"1]\n")
+    assert problem_of(answer, 413)["detail"].startswith("evidence has at most")
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
+def test_receipt_key_with_a_wrong_credential_is_refused(nobody, header):
+    value = "Bearer lk_all_x" if header == "Authorization" else "lk_all_x"
+    problem_of(nobody.get("/api/v1/receipts/key", headers={header: value}), 401, "UNAUTHORIZED")
