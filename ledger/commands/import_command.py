@@ -122,6 +122,8 @@ def _events(lines: IO[bytes]) -> Iterator[bytes]:
         if not line.strip():
             continue
         try:
+            # msgspec does not look into strings that it skips.
+            line.decode()
             if msgspec.json.decode(line, type=_Kind).trajectory_id is None:
                 yield line.strip()
             else:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of this folder share: the textbook, the vector files, and edits that break texts.
 
-`textbook` is make_vectors.py: a second implementation, straight from the RFC's recursion, to compare with.
+`textbook` is a module of the folder vectors: a second implementation, straight from the RFC's recursion.
 """
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
+
+import tests.tlog.vectors.textbook as textbook_module
 
 HERE = Path(__file__).parent
 NASTY = ["", *"\n\r\0 +-=/_01x٣\u00a0\ud800", "\n\n", ".p/", "— "]
@@ -30,10 +31,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def textbook():
-    spec = importlib.util.spec_from_file_location("make_vectors", HERE / "make_vectors.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return textbook_module
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from ledger.tlog.errors import MalformedError, SignatureError, TlogError
 from ledger.tlog.merkle import EMPTY_ROOT
 from ledger.tlog.note import SigningKey, open_note, parse_vkey
 from ledger.tlog.text import MAX_INTEGER
+from tests.tlog.vectors import signing
 
 ERRORS = {"malformed": MalformedError, "signature": SignatureError}
 KEY = SigningKey("example.com/log", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -50,12 +51,12 @@ def test_read_checkpoint_refuses_just_the_malformed_vectors(case):
         assert read_checkpoint(case["note"]).format() == unverified(case["note"])
 
 
-def test_published_head_of_sumdb_is_a_note_whose_origin_is_refused(textbook):
+def test_published_head_of_sumdb_is_a_note_whose_origin_is_refused():
     """The signature is good, but its origin has spaces and is not the name of its key: we take no such thing."""
-    vkey = parse_vkey(textbook.SUMDB_VKEY)
-    assert open_note(textbook.SUMDB_NOTE, [vkey]) == textbook.SUMDB_TEXT
+    vkey = parse_vkey(signing.SUMDB_VKEY)
+    assert open_note(signing.SUMDB_NOTE, [vkey]) == signing.SUMDB_TEXT
     with pytest.raises(MalformedError, match="not an origin"):
-        open_checkpoint(textbook.SUMDB_NOTE, [vkey])
+        open_checkpoint(signing.SUMDB_NOTE, [vkey])
 
 
 @given(checkpoints)

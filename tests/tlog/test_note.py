@@ -15,6 +15,7 @@ from ledger.tlog.note import (
     parse_vkey,
     split_note,
 )
+from tests.tlog.vectors import signing
 
 ERRORS = {"malformed": MalformedError, "signature": SignatureError}
 KEY = SigningKey("example.com/log", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -65,12 +66,12 @@ def test_parse_vkey_agrees_with_vectors(case):
 # ------------------------------------------------------------------------------------------------------------- signing
 
 
-def test_sign_makes_the_note_of_the_textbook(textbook):
-    key = textbook.Key("example.com/log")
-    signing = SigningKey(key.name, key.private)
-    assert signing.sign(TEXT) == key.note(TEXT)
-    assert signing.vkey.format() == key.vkey
-    assert signing.vkey.key_id == key.key_id
+def test_sign_makes_the_note_of_the_textbook():
+    key = signing.Key("example.com/log")
+    signer = SigningKey(key.name, key.private)
+    assert signer.sign(TEXT) == key.note(TEXT)
+    assert signer.vkey.format() == key.vkey
+    assert signer.vkey.key_id == key.key_id
 
 
 def test_sign_refuses_a_text_without_final_newline():
@@ -94,9 +95,9 @@ def test_signed_text_is_opened_by_its_key_and_by_no_other(text):
         open_note(note, [other.vkey])
 
 
-def test_split_note_gives_every_signature_in_order(textbook):
-    note = textbook.LOG.note(TEXT) + textbook.OTHER.line(TEXT) + textbook.LOG.line(TEXT)
-    keys = [textbook.LOG, textbook.OTHER, textbook.LOG]
+def test_split_note_gives_every_signature_in_order():
+    note = signing.LOG.note(TEXT) + signing.OTHER.line(TEXT) + signing.LOG.line(TEXT)
+    keys = [signing.LOG, signing.OTHER, signing.LOG]
     assert split_note(note) == (TEXT, [Signature(key.name, key.key_id, key.signature(TEXT)) for key in keys])
 
 
@@ -147,8 +148,8 @@ def test_same_key_configured_twice_is_one_key():
     assert open_note(NOTE, [KEY.vkey, parse_vkey(KEY.vkey.format())]) == TEXT
 
 
-def test_ambiguous_keys_are_an_error_even_when_neither_signed(textbook):
-    twins = [parse_vkey(twin.vkey) for twin in textbook.TWINS]
+def test_ambiguous_keys_are_an_error_even_when_neither_signed():
+    twins = [parse_vkey(twin.vkey) for twin in signing.TWINS]
     assert twins[0].key_id == twins[1].key_id
     assert twins[0] != twins[1]
     with pytest.raises(SignatureError, match="two trusted keys share"):
@@ -218,13 +219,13 @@ def test_open_note_refuses_whatever_is_no_note(note):
 
 
 @given(st.data())
-def test_split_note_takes_one_text_a_note(edited, textbook, data):
+def test_split_note_takes_one_text_a_note(edited, data):
     note = data.draw(edited(NOTE))
     try:
         text, signatures = split_note(note)
     except MalformedError:
         return
-    lines = [textbook.signature_line(s.name, s.key_id + s.signature) for s in signatures]
+    lines = [signing.signature_line(s.name, s.key_id + s.signature) for s in signatures]
     assert note == f"{text}\n{''.join(lines)}"
     assert signatures
 
@@ -233,9 +234,9 @@ def test_split_note_takes_one_text_a_note(edited, textbook, data):
 
 
 @given(names, st.binary(min_size=32, max_size=32))
-def test_vkey_is_read_as_it_is_written(textbook, name, public_key):
+def test_vkey_is_read_as_it_is_written(name, public_key):
     vkey = VerifierKey(name, public_key)
-    assert vkey.format() == textbook.vkey(name, b"\x01" + public_key)
+    assert vkey.format() == signing.vkey(name, b"\x01" + public_key)
     assert parse_vkey(vkey.format()) == vkey
 
 

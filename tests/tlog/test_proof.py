@@ -11,6 +11,7 @@ from ledger.tlog.errors import MalformedError, ProofError, SignatureError, TlogE
 from ledger.tlog.note import SigningKey, parse_vkey
 from ledger.tlog.proof import MAX_PATH, TlogProof, parse_tlog_proof, verify_tlog_proof
 from ledger.tlog.text import MAX_INTEGER
+from tests.tlog.vectors import signing
 
 ERRORS = {"malformed": MalformedError, "signature": SignatureError, "proof": ProofError}
 KEY = SigningKey("example.com/log", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -45,10 +46,10 @@ def test_tlog_proof_agrees_with_vectors(case):
 
 
 def test_published_proof_is_what_its_parts_give(textbook):
-    tree = textbook.Tree([textbook.leaf(data) for data in textbook.TESSERA_LEAVES])
-    proof = TlogProof(2, tuple(tree.inclusion(2, 5)), textbook.TESSERA_CHECKPOINT)
-    assert proof.format() == textbook.TESSERA_PROOF
-    verify_tlog_proof(proof, b"three", [parse_vkey(textbook.TESSERA_VKEY)])
+    tree = textbook.Tree([textbook.leaf(data) for data in signing.TESSERA_LEAVES])
+    proof = TlogProof(2, tuple(tree.inclusion(2, 5)), signing.TESSERA_CHECKPOINT)
+    assert proof.format() == signing.TESSERA_PROOF
+    verify_tlog_proof(proof, b"three", [parse_vkey(signing.TESSERA_VKEY)])
 
 
 def test_proof_of_every_leaf_verifies_for_that_leaf_alone(tree):

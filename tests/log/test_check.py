@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The self-check against every kind of tampering with the file: it names what is wrong and the first place.
+
+The ledger is checked as a service that runs on sees it, and as a process sees it that opens it afterwards. Where the
+state cannot even be loaded the ledger does not open, and says which entry is at fault.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledger_verify import verify_receipt
+
+from ledger.log.entry import read_envelope
+from ledger.log.errors import DamagedError, LedgerError
+from tests.log.tampering import REFUSALS, ROOT, ROOT_ROWS, SIZE, TENANT, TENANT_ROWS, Tamper, alter, flip, grow, tile
+from tests.log.world import World
+from tests.running import run_ledger
+
+Finding = tuple[str, str, int | None]
+Tampered = Callable[..., list[Finding]]
+
+
+@pytest.fixture(scope="module")
+def grown(open_world: Callable[..., World]) -> Path:
+    with open_world() as world:
+        grow(world)
+        assert world.problems() == []
+    return world.folder
+
+
+@pytest.fixture
+def folder(grown: Path, copied: Callable[[Path], Path]) -> Path:
+    return copied(grown)
+
+
+@pytest.fixture(params=["opened before", "opened after"])
+def tampered(request: pytest.FixtureRequest, folder: Path) -> Iterator[Tampered]:
+    """Tampers with the file behind a service's back, or before a ledger is opened on it; gives what is found."""
+    worlds = list[World]()
+
+    def tamper(change: Tamper, refusal: str | None = None) -> list[Finding]:
+        if request.param == "opened before":
+            worlds.append(World(folder))
+        alter(folder / "ledger.db", change)
+        if request.param == "opened after":
+            if refusal is not None:
+                with pytest.raises(LedgerError, match=refusal):
+                    World(folder)
+                return []
+            worlds.append(World(folder))
+        return worlds[0].problems()
+
+    yield tamper
+    for world in worlds:
+        world.close()
+
+
+def rows(table: dict[str, Any]) -> list[Any]:
+    return [pytest.param(*row, REFUSALS.get(name), id=name) for name, row in table.items()]
+
+
+def test_untampered_ledger_passes(folder: Path) -> None:
+    with World(folder) as world:
+        assert world.problems() == [] and world.size == SIZE
+        # Genesis, the tenant's log, the verifier, then: heads, heads and day, heads and day, heads.
+        kinds = [read_envelope(leaf).type for leaf in world.leaves(world.root)][3:]
+        heads, day = "heads.committed", "day.closed"
+        assert kinds == [heads, heads, day, heads, day, heads]
+
+
+@pytest.mark.parametrize(("change", "check", "index", "refusal"), rows(TENANT_ROWS))
+def test_tampering_with_the_tenants_log_is_named(
+    tampered: Tampered, request: pytest.FixtureRequest, change: Tamper, check: str, index: int, refusal: str | None
+) -> None:
+    opened_before = "opened before" in request.node.name
+    found = tampered(change, refusal)
+    if opened_before and "head: larger" in request.node.name:
+        # To a process that runs on, a larger head is what another process wrote.
+        assert found == []
+    elif opened_before and check == "head":
+        assert found[0] == ("tenant", "head", SIZE - 1)
+    elif opened_before or refusal is None:
+        assert found[0] == ("tenant", check, index)
+
+
+@pytest.mark.parametrize(("change", "check", "index", "refusal"), rows(ROOT_ROWS))
+def test_tampering_with_the_root_log_is_named(
+    tampered: Tampered, change: Tamper, check: str, index: int | None, refusal: str | None
+) -> None:
+    assert tampered(change, refusal) == [("root", check, index)]
+
+
+@pytest.mark.parametrize(
+    "name", ["leaf: another verdict", "tile: deleted", "leaf: governing, revokes another key", "head: root"]
+)
+def test_command_names_the_place_and_exits_1(folder: Path, name: str) -> None:
+    change, check, index = TENANT_ROWS[name]
+    alter(folder / "ledger.db", change)
+    checked = run_ledger("check", "--replay", data=folder)
+    assert checked.returncode == 1 and "Traceback" not in checked.stderr
+    if name in REFUSALS:
+        assert REFUSALS[name] in checked.stderr
+    else:
+        assert f"{check} at index {index}:" in checked.stdout.splitlines()[0]
+
+
+# What may be gone
+
+
+def test_destroyed_data_key_is_an_erasure_and_no_mismatch(folder: Path) -> None:
+    with World(folder) as world:
+        before = world.receipt(77, disclose=True)
+        alter(world.settings.keystore, lambda db: db.execute("delete from data_keys"))
+    with World(folder) as world:
+        assert world.problems() == []
+        assert len(verify_receipt(before, world.keys).disclosures) == 3
+        assert verify_receipt(world.receipt(77, disclose=True), world.keys).disclosures == []
+
+
+def test_damaged_data_key_is_no_erasure(folder: Path) -> None:
+    alter(folder / "keystore.db", lambda db: db.execute("update data_keys set sealed = zeroblob(length(sealed))"))
+    with World(folder) as world:
+        [(log, check, index)] = world.problems()
+        assert (log, check) == ("tenant", "disclosures") and index == 2, "the label of the owner's key"
+
+
+def test_dedup_columns_are_not_looked_at(folder: Path) -> None:
+    """They repeat nothing that is in the leaf, and a service without them only forgets that it saw a call."""
+    alter(folder / "ledger.db", lambda db: db.execute("update entries set dedup = null, request = null"))
+    with World(folder) as world:
+        assert world.problems() == []
+
+
+# What is not signed over
+
+
+@pytest.mark.parametrize("byte", [0, -1])
+def test_changed_tile_root_is_never_signed_over(folder: Path, byte: int) -> None:
+    """A service that starts on a changed tile would sign a head that does not extend the last one. It refuses to."""
+    alter(folder / "ledger.db", flip("tiles", "root", "position", tile(1), byte))
+    with World(folder) as world:
+        head = world.log.committed.head
+        for _ in range(2):
+            with pytest.raises(DamagedError):
+                world.report("one-more")
+        assert world.ledger.store.head(TENANT) == head
+        assert world.root.committed.head == world.ledger.store.head(ROOT)
+
+
+def test_changed_leaf_at_the_edge_is_never_signed_over(folder: Path) -> None:
+    change, _, _ = TENANT_ROWS["leaf: the same at the edge"]
+    alter(folder / "ledger.db", change)
+    with World(folder) as world, pytest.raises(DamagedError):
+        world.report("one-more")

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports: any range verifies from the outside, and no line can be dropped, swapped, doubled or altered in it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_verify import VerificationError, verify_export
+
+from ledger.log.canonical import encode
+from ledger.log.entry import read_envelope
+from ledger.log.errors import ConflictError, InvalidRequestError, UnavailableError
+from ledger.log.export import CHUNK, Manifest, write_export
+from tests.log.stores import AroundStore
+from tests.log.world import DAY, NOON, TENANT, World
+from tests.running import run_verifier
+
+SIZE = 530
+COVERED, CLOSED = 500, 300
+FILES = {"README.txt", "disclosures.jsonl", "entries.jsonl", "ledger-verify.pyz", "manifest.json"}
+
+
+@pytest.fixture(scope="module")
+def grown(open_world: Callable[..., World]) -> Iterator[World]:
+    with open_world() as world:
+        world.fill(CLOSED)
+        world.close_day()
+        world.wake_at(NOON + DAY)
+        world.fill(COVERED)
+        world.commit_heads()
+        world.fill(SIZE)
+        yield world
+
+
+@pytest.fixture(scope="module")
+def new_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    parent, numbers = tmp_path_factory.mktemp("exports"), count()
+    return lambda: parent / f"export-{next(numbers)}"
+
+
+def export(world: World, out: Path, start: int = 0, stop: int | None = None, **options: Any) -> Manifest:
+    usual = {"disclose": False, "verifier": world.settings.verifier, "progress": lambda done: None}
+    return write_export(world.ledger, world.log, start, stop, out, **(usual | options))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, SIZE - 1), st.integers(1, SIZE), st.booleans())
+def test_any_range_verifies(
+    grown: World, new_folder: Callable[[], Path], start: int, stop: int, disclose: bool
+) -> None:
+    start, stop = min(start, stop - 1), max(start + 1, stop)
+    out = new_folder()
+    manifest = export(grown, out, start, stop, disclose=disclose)
+    verified = verify_export(str(out), grown.keys)
+    assert (verified.start, verified.end, verified.origin) == (start, stop, grown.log.origin)
+    assert (manifest.start, manifest.stop) == (start, stop)
+    assert (out / "entries.jsonl").read_bytes() == b"".join(leaf + b"\n" for leaf in grown.leaves()[start:stop])
+    assert verified.signed.tier == ("tamper-evident" if stop <= COVERED else "tamper-detecting")
+    assert (None if verified.day is None else verified.day.date) == ("2026-03-01" if stop <= CLOSED else None)
+    sealed = sum(grown.ledger.store.sealed(TENANT, index) is not None for index in range(start, stop))
+    assert (verified.disclosed > 0) == (disclose and sealed > 0)
+    shutil.rmtree(out)
+
+
+RANGES = [(0, None), (0, 1), (SIZE - 1, SIZE), (255, 257), (256, 512), (CLOSED, COVERED)]
+NO_RANGES = [(0, 0), (5, 5), (6, 5), (-1, 5), (0, SIZE + 1), (SIZE, None), (SIZE + 1, None)]
+
+
+@pytest.mark.parametrize(("start", "stop"), RANGES)
+def test_edges_of_tiles_and_heads_verify(grown: World, tmp_path: Path, start: int, stop: int | None) -> None:
+    export(grown, tmp_path / "out", start, stop)
+    assert verify_export(str(tmp_path / "out"), grown.keys).end == (stop or SIZE)
+
+
+def test_folder_has_the_files_of_the_page_and_their_digests(grown: World, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "down"
+    manifest = export(grown, out, 3, 9)
+    assert {path.name for path in out.iterdir()} == FILES
+    assert [file.name for file in manifest.files] == sorted(FILES - {"manifest.json"})
+    for file in manifest.files:
+        data = (out / file.name).read_bytes()
+        assert (file.sha256, file.size) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert (out / "ledger-verify.pyz").read_bytes() == grown.settings.verifier.read_bytes()
+    assert "index 3 to 8" in (out / "README.txt").read_text()
+    assert {path.name for path in out.parent.iterdir()} == {"down"}
+
+
+def test_same_export_again_is_the_same_bytes(grown: World, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        export(grown, tmp_path / name, 5, 400, disclose=True)
+    for name in FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_disclosing_changes_no_entry_and_no_proof(grown: World, tmp_path: Path) -> None:
+    manifests = []
+    for disclose in (False, True):
+        export(grown, tmp_path / str(disclose), 0, 400, disclose=disclose)
+        manifests.append(json.loads((tmp_path / str(disclose) / "manifest.json").read_bytes()) | {"files": None})
+    assert manifests[0] == manifests[1]
+    withheld, disclosed = (tmp_path / name / "entries.jsonl" for name in ("False", "True"))
+    assert withheld.read_bytes() == disclosed.read_bytes()
+    assert (tmp_path / "False" / "disclosures.jsonl").read_bytes() == b""
+
+
+def test_long_range_is_written_in_chunks(open_world: Callable[..., World], tmp_path: Path) -> None:
+    with open_world() as world:
+        world.fill(CHUNK + 7)
+        seen: list[int] = []
+        export(world, tmp_path / "out", progress=seen.append)
+        assert seen == [CHUNK, 7]
+        assert verify_export(str(tmp_path / "out"), world.keys).end == CHUNK + 7
+
+
+def test_command_verifies_an_export_and_refuses_an_altered_one(grown: World, tmp_path: Path) -> None:
+    out, keys = tmp_path / "out", ["--key", grown.vkey(grown.log), "--root-key", grown.vkey(grown.root)]
+    export(grown, out, 0, 200)
+    verified = run_verifier("export", "--json", str(out), *keys)
+    assert verified.returncode == 0 and json.loads(verified.stdout)["tier"] == "tamper-evident"
+    entries = out / "entries.jsonl"
+    entries.write_bytes(entries.read_bytes().replace(b'"verdict":"allow"', b'"verdict":"deny"', 1))
+    assert run_verifier("export", str(out), *keys).returncode == 1
+
+
+# Forgeries, with the digests in the manifest put right
+
+
+@pytest.fixture(scope="module")
+def exported(grown: World, new_folder: Callable[[], Path]) -> Path:
+    out = new_folder()
+    export(grown, out, 250, 290, disclose=True)
+    return out
+
+
+Lines = list[bytes]
+
+
+def forge(exported: Path, out: Path, entries: Lines, **manifest: Any) -> None:
+    """The export with other entries, as a forger hands it over: every digest fits."""
+    shutil.copytree(exported, out)
+    (out / "entries.jsonl").write_bytes(b"".join(entries))
+    put_right(out, **manifest)
+
+
+def put_right(out: Path, **members: Any) -> None:
+    manifest = json.loads((out / "manifest.json").read_bytes()) | members
+    for file in manifest["files"]:
+        data = (out / file["name"]).read_bytes()
+        file |= {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    (out / "manifest.json").write_bytes(encode(manifest) + b"\n")
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_no_line_can_be_dropped_swapped_doubled_or_altered(
+    grown: World, exported: Path, new_folder: Callable[[], Path], data: st.DataObject
+) -> None:
+    lines = (exported / "entries.jsonl").read_bytes().splitlines(keepends=True)
+    at = data.draw(st.integers(0, len(lines) - 1))
+    other = data.draw(st.integers(0, len(lines) - 1).filter(lambda i: i != at))
+    way = data.draw(st.sampled_from(["drop", "swap", "double", "alter", "replace", "add", "cut", "move"]))
+    forged, manifest = list(lines), {}
+    if way == "drop":
+        del forged[at]
+        if data.draw(st.booleans()):
+            manifest = {"to": 289} if data.draw(st.booleans()) else {"from": 251}
+    elif way == "swap":
+        forged[at], forged[other] = lines[other], lines[at]
+    elif way == "double":
+        forged.insert(at, lines[at])
+    elif way == "alter":
+        line = lines[at]
+        place = data.draw(st.integers(0, len(line) - 1))
+        forged[at] = line[:place] + bytes([line[place] ^ (1 << data.draw(st.integers(0, 7)))]) + line[place + 1 :]
+    elif way == "replace":
+        forged[at] = grown.leaves()[data.draw(st.integers(0, 249))] + b"\n"
+    elif way == "add":
+        forged.append(grown.leaves()[290] + b"\n")
+        if data.draw(st.booleans()):
+            manifest = {"to": 291}
+    elif way == "cut":
+        forged = forged[:at]
+    else:
+        manifest = {"from": 250 + (shift := data.draw(st.sampled_from([-1, 1]))), "to": 290 + shift}
+    out = new_folder()
+    forge(exported, out, forged, **manifest)
+    with pytest.raises(VerificationError):
+        verify_export(str(out), grown.keys)
+    shutil.rmtree(out)
+
+
+def test_no_disclosure_can_be_altered_moved_or_repeated(grown: World, exported: Path, tmp_path: Path) -> None:
+    lines = (exported / "disclosures.jsonl").read_bytes().splitlines(keepends=True)
+    one, two = json.loads(lines[3]), json.loads(lines[4])
+    altered = [text[:-5] + ("A" if text[-5] != "A" else "B") + text[-4:] for text in one["disclosures"]]
+    changed = one | {"disclosures": altered}
+    moved = one | {"disclosures": two["disclosures"]}
+    forgeries = {
+        "altered": [*lines[:3], encode(changed) + b"\n", *lines[4:]],
+        "moved": [*lines[:3], encode(moved) + b"\n", *lines[4:]],
+        "repeated": [*lines[:4], *lines[3:]],
+        "swapped": [*lines[:3], lines[4], lines[3], *lines[5:]],
+        "empty": [*lines[:3], encode(one | {"disclosures": []}) + b"\n", *lines[4:]],
+        "beyond": [*lines, encode(one | {"index": 290}) + b"\n"],
+    }
+    for name, forged in forgeries.items():
+        out = tmp_path / name
+        shutil.copytree(exported, out)
+        (out / "disclosures.jsonl").write_bytes(b"".join(forged))
+        put_right(out)
+        with pytest.raises(VerificationError):
+            verify_export(str(out), grown.keys)
+    out = tmp_path / "withheld"
+    shutil.copytree(exported, out)
+    (out / "disclosures.jsonl").write_bytes(b"".join(lines[::2]))
+    put_right(out)
+    assert verify_export(str(out), grown.keys).withheld > 0
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_missing_or_changed_file_is_noticed(grown: World, exported: Path, tmp_path: Path, name: str) -> None:
+    for change in (lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes() + b"\n")):
+        out = tmp_path / "out"
+        shutil.copytree(exported, out)
+        change(out / name)
+        with pytest.raises(VerificationError):
+            verify_export(str(out), grown.keys)
+        shutil.rmtree(out)
+
+
+# Refusals and failures
+
+
+@pytest.mark.parametrize(("start", "stop"), NO_RANGES)
+def test_range_that_is_empty_or_not_in_the_log_is_refused(
+    grown: World, tmp_path: Path, start: int, stop: int | None
+) -> None:
+    with pytest.raises(InvalidRequestError, match=f"want 0 <= from < to <= {SIZE}"):
+        export(grown, tmp_path / "out", start, stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_existing_target_is_refused_and_left_alone(grown: World, tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "out"
+    if kind == "folder":
+        out.mkdir()
+    else:
+        out.write_text("mine")
+    with pytest.raises(ConflictError, match="exists already"):
+        export(grown, out)
+    assert list(tmp_path.iterdir()) == [out]
+    assert list(out.iterdir()) == [] if kind == "folder" else out.read_text() == "mine"
+
+
+class BreaksOff(AroundStore):
+    """A store that cannot be read any more behind the first chunk."""
+
+    def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
+        if log_number == TENANT and start >= CHUNK:
+            raise UnavailableError("the store cannot be read")
+        return self.store.leaves(log_number, start, stop)
+
+
+def test_failed_export_leaves_no_folder_under_its_name(open_world: Callable[..., World], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with open_world() as world:
+        world.fill(CHUNK + 7)
+        whole = world.ledger.store
+        world.ledger.store = BreaksOff(whole)
+        with pytest.raises(UnavailableError):
+            export(world, out)
+        assert not out.exists()
+        world.ledger.store = whole
+        export(world, out)
+        assert verify_export(str(out), world.keys).end == CHUNK + 7
+        assert list(tmp_path.iterdir()) == [out]
+        assert read_envelope((out / "entries.jsonl").read_bytes().splitlines()[0]).type == "log.genesis"
+
+
+def test_missing_verifier_leaves_no_folder_under_its_name(grown: World, tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        export(grown, tmp_path / "out", 0, 9, verifier=tmp_path / "none")
+    assert not (tmp_path / "out").exists()

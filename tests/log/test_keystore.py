@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data keys: one per log, bucket and day; durable when flushed, gone for good when destroyed."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.log.errors import ConfigurationError, DamagedError, UnavailableError
+from ledger.log.keystore import CACHE_KEYS, DataKey, Keystore
+from ledger.log.vault import Vault
+
+VAULT = Vault(bytes(32))
+BUCKETS = st.tuples(st.integers(0, 2), st.sampled_from([b"a" * 16, b"b" * 16]), st.integers(20_000, 20_002))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keystore.db"
+
+
+@pytest.fixture
+def keystore(path: Path) -> Iterator[Keystore]:
+    opened = Keystore(path, VAULT)
+    yield opened
+    opened.close()
+
+
+def stored(path: Path) -> list[bytes]:
+    with sqlite3.connect(path) as connection:
+        return [row[0] for row in connection.execute("select key_id from data_keys")]
+
+
+def destroy(path: Path, key: DataKey) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("pragma secure_delete = on")
+        connection.execute("delete from data_keys where key_id = ?", (key.key_id,))
+    connection.close()
+
+
+@settings(max_examples=30)
+@given(st.lists(BUCKETS | st.just("flush") | st.just("reopen"), max_size=20))
+def test_bucket_has_one_key_for_ever(tmp_path_factory: pytest.TempPathFactory, steps: list[object]) -> None:
+    path = tmp_path_factory.mktemp("keystore") / "keystore.db"
+    keystore, keys = Keystore(path, VAULT), dict[object, DataKey]()
+    for step in steps:
+        if isinstance(step, tuple):
+            key = keystore.key_for(*step)
+            assert keys.setdefault(step, key) == key
+            assert keystore.find(key.key_id) == key
+        else:
+            keystore.flush()
+            assert sorted(stored(path)) == sorted(key.key_id for key in keys.values())
+        if step == "reopen":
+            keystore.close()
+            keystore = Keystore(path, VAULT)
+    assert len({key.key_id for key in keys.values()}) == len({key.key for key in keys.values()}) == len(keys)
+    keystore.close()
+
+
+def test_key_is_durable_only_once_it_is_flushed(path: Path, keystore: Keystore) -> None:
+    key = keystore.key_for(1, b"a", 20_000)
+    assert stored(path) == []
+    keystore.flush()
+    other = Keystore(path, VAULT)
+    assert other.find(key.key_id) == key and other.key_for(1, b"a", 20_000) == key
+    other.close()
+
+
+def test_destroyed_key_is_found_no_more_and_leaves_no_bytes(path: Path, keystore: Keystore) -> None:
+    keys = [keystore.key_for(1, bytes([i]) * 16, 20_000) for i in range(20)]
+    keystore.flush()
+    with sqlite3.connect(path) as connection:
+        [(sealed,)] = connection.execute("select sealed from data_keys where key_id = ?", (keys[7].key_id,))
+    assert sealed in path.read_bytes()
+    destroy(path, keys[7])
+    assert keystore.find(keys[7].key_id) is None
+    assert sealed not in path.read_bytes()
+    assert not path.with_name(path.name + "-journal").exists() and not path.with_name(path.name + "-wal").exists()
+    assert [keystore.find(key.key_id) for key in keys if key != keys[7]] == [key for key in keys if key != keys[7]]
+
+
+def test_file_is_private_and_holds_no_key_in_the_clear(path: Path, keystore: Keystore) -> None:
+    key = keystore.key_for(1, b"a", 20_000)
+    keystore.flush()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert key.key not in path.read_bytes()
+
+
+def test_find_gives_none_for_an_unknown_key(keystore: Keystore) -> None:
+    assert keystore.find(os.urandom(16)) is None
+
+
+def test_flush_that_fails_keeps_the_keys_for_the_next_one(path: Path, keystore: Keystore) -> None:
+    """Another process holds the file: the keys stay in memory, and nothing is lost or written twice."""
+    key = keystore.key_for(1, b"a", 20_000)
+    keystore._connection.execute("pragma busy_timeout = 0")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("begin exclusive")
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="keystore cannot be written"):
+            keystore.flush()
+    holder.execute("rollback")
+    holder.close()
+    assert keystore.key_for(1, b"a", 20_000) == key
+    keystore.flush()
+    keystore.flush()
+    assert stored(path) == [key.key_id]
+
+
+def test_many_fresh_keys_all_survive_until_they_are_flushed(path: Path, keystore: Keystore) -> None:
+    """More than the cache holds, in one batch: dropping one would lose what is sealed under it."""
+    keys = [keystore.key_for(1, i.to_bytes(16, "big"), 20_000) for i in range(CACHE_KEYS + 10)]
+    keystore.flush()
+    assert sorted(stored(path)) == sorted(key.key_id for key in keys)
+    for i in (0, 1, 5, CACHE_KEYS + 9):
+        assert keystore.key_for(1, i.to_bytes(16, "big"), 20_000) == keys[i] == keystore.find(keys[i].key_id)
+
+
+def test_two_threads_get_the_same_key(keystore: Keystore) -> None:
+    got: list[list[DataKey]] = [[], []]
+    start = threading.Barrier(2)
+
+    def ask(mine: list[DataKey]) -> None:
+        start.wait()
+        for i in range(200):
+            mine.append(keystore.key_for(1, i.to_bytes(16, "big"), 20_000))
+            if i % 20 == 0:
+                keystore.flush()
+
+    threads = [threading.Thread(target=ask, args=(mine,)) for mine in got]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got[0] == got[1] and len(got[0]) == 200
+
+
+def test_keystore_that_cannot_be_opened_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        Keystore(tmp_path / "missing" / "keystore.db", VAULT)
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(b"not a database" * 100)
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        Keystore(broken, VAULT)
+
+
+def test_key_sealed_under_another_master_key_is_damage(path: Path, keystore: Keystore) -> None:
+    key = keystore.key_for(1, b"a", 20_000)
+    keystore.flush()
+    other = Keystore(path, Vault(bytes(range(32))))
+    with pytest.raises(DamagedError, match="another master key"):
+        other.find(key.key_id)
+    with pytest.raises(DamagedError, match="another master key"):
+        other.key_for(1, b"a", 20_000)
+    other.close()

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the README tells its reader to type is typed here, and does what it says."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from tests.running import Service, environment, run_ledger
+
+ROOT = Path(__file__).parents[2]
+
+
+def _blocks() -> list[str]:
+    """The indented blocks of the README, unindented."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    groups = groupby(lines, lambda line: line.startswith("    "))
+    return ["\n".join(line[4:] for line in block) for indented, block in groups if indented]
+
+
+def _block(start: str) -> str:
+    [found] = [block for block in _blocks() if block.startswith(start)]
+    return found
+
+
+def _words(command: str) -> set[str]:
+    """A command line without its flags and without extras in brackets."""
+    words = (re.sub(r"\[.*\]", "", word) for word in shlex.split(command))
+    return {word for word in words if not word.startswith("-")}
+
+
+def test_first_commands_are_those_of_the_checks() -> None:
+    """A reader's first two lines are run on a bare machine by every change."""
+    run = (ROOT / ".ci" / "run").read_text()
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    lines = [_words(line) for line in run.splitlines() if line.startswith(("pip ", "ledger ", "pytest"))]
+    commands = [command for line in _block("pip install").splitlines() for command in line.split("&&")]
+    assert len(commands) == 4
+    for command in commands:
+        assert any(_words(command) <= line for line in lines), command
+
+
+@pytest.fixture(scope="module")
+def folder(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a reader would stand: `ledger-verify.pyz` and the data directory at hand."""
+    folder = tmp_path_factory.mktemp("reader")
+    shutil.copy(service.data / "ledger-verify.pyz", folder)
+    return folder
+
+
+def _type(service: Service, folder: Path, commands: str, **variables: str) -> str:
+    """Give commands to a shell, with the service's own address for that of the README."""
+    commands = commands.replace("http://127.0.0.1:8000", service.url)
+    vkeys = {"LOG_VKEY": service.keys["log_vkey"], "ROOT_VKEY": service.keys["root_vkey"]}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    settings = environment(PATH=path, LEDGER_DATA=str(service.data), **vkeys, **variables)
+    result = subprocess.run(["bash", "-ec", commands], capture_output=True, text=True, cwd=folder, env=settings)
+    assert result.returncode == 0, (commands, result.stdout, result.stderr)
+    return result.stdout
+
+
+def test_commands_of_the_tour(service: Service, folder: Path) -> None:
+    """Report with curl, make a key, close a day, export, check, and verify all of it as the README says."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not here")
+    key = service.create_key()["key"]
+    answer = json.loads(_type(service, folder, _block("curl ").replace("curl ", "curl -sS ", 1), KEY=key))
+    assert answer["accepted"] == 1
+    assert answer["items"][0]["call_id"] == "c-1"
+    [receipt] = answer["receipts"]
+    text = json.dumps(receipt, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    (folder / "receipt.json").write_text(text + "\n", encoding="utf-8")
+    output = _type(service, folder, _block("ledger keys create"))
+    assert output.startswith("lk_production_")
+    assert output.count("ok ") == 2
+    verified = _type(service, folder, _block("python3 ledger-verify.pyz"))
+    assert verified.count("OK  ") == 3
+
+
+def test_commands_of_the_start() -> None:
+    """`init` and `serve` as the README has them are known with exactly those flags."""
+    commands = [line.split("#")[0].split() for line in _block("ledger init").splitlines()]
+    assert [words[:2] for words in commands] == [["ledger", "init"], ["ledger", "serve"]]
+    for words in commands:
+        helped = run_ledger(*words[1:], "--help")
+        assert helped.returncode == 0, helped.stderr
+
+
+def test_what_is_where_exists() -> None:
+    text = (ROOT / "README.md").read_text()
+    paths = re.findall(r"^\| (`.*`) \|", text, re.MULTILINE)
+    assert len(paths) >= 6
+    for path in re.findall(r"`([^`]+)`", " ".join(paths)):
+        assert (ROOT / path).is_dir(), path
