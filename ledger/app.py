@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The composition root: the one place where layers meet. Everything is made here and passed in."""
 
-import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import structlog
@@ -10,18 +10,14 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from ledger.deployment import FIRST_TENANT, clock, open_ledger
 from ledger.jobs import schedule
-from ledger.log.keystore import Keystore
-from ledger.log.ledger import Ledger
 from ledger.log.report import Report
 from ledger.log.roots import RootLog
-from ledger.log.store.sqlite import SqliteStore
-from ledger.log.vault import Vault, read_master_key
 from ledger.log.working_copy import Moment
 from ledger.settings import Settings
 from ledger.tenant import routes as key_routes
 from ledger.tenant.keys import KeyResolver, require_live
-from ledger.tenant.state import TenantState
 from ledger.web import description, events, health, receipts, signing_keys, tiles, transparency
 from ledger.web.access import Access, Principal
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
@@ -33,28 +29,13 @@ from ledger.web.service import Service
 
 _log = structlog.get_logger("ledger.app")
 
-TENANT_PARTS = (TenantState,)
-FIRST_TENANT = 1
-
-
-def clock() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
-
-
-def open_ledger(settings: Settings, *, read_only: bool = False) -> Ledger:
-    """The ledger in a data directory. Raises ConfigurationError, saying what to do."""
-    store = SqliteStore(settings.database, read_only=read_only)
-    vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
-    return Ledger(store, Keystore(settings.keystore, vault), vault, TENANT_PARTS, clock, settings.max_queued)
-
 
 class Application:
     """The ASGI application of one process."""
 
-    def __init__(self, settings: Settings, *, jobs: bool = True) -> None:
+    def __init__(self, settings: Settings, *, jobs: bool = True, clock: Callable[[], int] = clock) -> None:
         self._settings = settings
-        self._ledger = open_ledger(settings)
+        self._ledger = open_ledger(settings, clock=clock)
         self._resolver = KeyResolver(self._ledger)
         self._roots = RootLog(self._ledger)
         self._scheduler = schedule(self._roots, settings.root_interval) if jobs else None

@@ -5,8 +5,8 @@ import sys
 
 import click
 
-from ledger.app import open_ledger
 from ledger.commands.terminal import data_option, option, printable, progress, refusals
+from ledger.deployment import open_ledger
 from ledger.log.check import check_ledger
 from ledger.settings import Settings
 from ledger.tlog.text import format_base64

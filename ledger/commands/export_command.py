@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from ledger.app import FIRST_TENANT, open_ledger
 from ledger.commands.terminal import data_option, option, progress, refusals, say
+from ledger.deployment import FIRST_TENANT, open_ledger
 from ledger.log.export import write_export
 from ledger.settings import Settings
 

@@ -5,13 +5,14 @@ import hashlib
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import msgspec
 
-import ledger.app as app
 from ledger.commands.terminal import data_option, option, refusals, say
+from ledger.deployment import TENANT_PARTS, clock
 from ledger.log.entry import IdSource, format_uuid
 from ledger.log.errors import ConfigurationError, ConflictError
 from ledger.log.events.tenants import TenantCreated
@@ -62,7 +63,7 @@ def command(settings: Settings, origin: str, as_json: bool) -> None:
     say(f"Next: ledger serve --data {settings.data}")
 
 
-def create_ledger(settings: Settings, origin: str) -> NewLedger:
+def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = clock) -> NewLedger:
     """Make the ledger. Raises ConflictError when there is one, ConfigurationError for a bad origin."""
     if not _HOST.match(origin):
         raise ConfigurationError(f"not a host name to name logs by: {origin[:80]!r}")
@@ -74,13 +75,15 @@ def create_ledger(settings: Settings, origin: str) -> NewLedger:
         if settings.master_key is None and not settings.master_key_file.exists():
             create_master_key(settings.master_key_file)
         vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
-        keystore = Keystore(settings.keystore, vault)
+        # What an init that was cut short left behind belongs to no ledger.
+        settings.keystore.unlink(missing_ok=True)
+        keystore = Keystore.initialise(settings.keystore, vault)
         # Under another name until it is whole: a crash in between leaves no ledger that looks like one.
         unfinished = settings.database.with_suffix(".new")
         for leftover in settings.data.glob(f"{unfinished.name}*"):
             leftover.unlink()
         store = SqliteStore.initialise(unfinished)
-        now = app.clock()
+        now = clock()
         tenant_id = format_uuid(IdSource(0).next(now))
         owner: list[NewKey] = []
 
@@ -93,7 +96,7 @@ def create_ledger(settings: Settings, origin: str) -> NewLedger:
             return [Draft(created, subject=tenant_id), owner[0].draft]
 
         root_vkey, log_vkey = initialise(
-            store, keystore, vault, origin, app.clock, app.TENANT_PARTS, tenant_id, first_drafts, release
+            store, keystore, vault, origin, clock, TENANT_PARTS, tenant_id, first_drafts, release
         )
         store.close()
         keystore.close()

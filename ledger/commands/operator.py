@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 
-from ledger.app import Application
 from ledger.log.errors import ConfigurationError, ConflictError, LedgerError
 from ledger.log.lock import DirectoryLock, InUseError
 from ledger.settings import Settings
@@ -32,6 +31,9 @@ async def operator_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient
             yield client
         return
     with lock:
+        # Imported here, since a client of the running service needs none of it.
+        from ledger.app import Application
+
         application = Application(settings, jobs=False)
         await application.start()
         try:

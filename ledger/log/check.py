@@ -16,12 +16,14 @@ from ledger.log.days import day_document
 from ledger.log.entry import Envelope, parse_time, parse_uuid
 from ledger.log.errors import DamagedError, NotFoundError
 from ledger.log.events import Event, Governing
+from ledger.log.events.calls import CallReported
 from ledger.log.events.logs import DayClosed, HeadsCommitted, LogGenesis, SigningKeyRotated
 from ledger.log.evidence import known_keys, verify_day
 from ledger.log.fold import BEFORE_GENESIS, State, empty_state
 from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import heads_line
+from ledger.log.report import call_identity
 from ledger.log.rotation import is_endorsed
 from ledger.log.sealed import Commitment, decrypt, digest_of, read_disclosure
 from ledger.log.store import ROOT_LOG, Row
@@ -82,6 +84,8 @@ def check_log(ledger: Ledger, log: Log, *, replay: bool = False, progress: Progr
             raise _MismatchError("replay", committed.state.governing, "the live state is not the fold of the log")
         if log.number == ROOT_LOG:
             _check_commitments(ledger, walk)
+            if (damage := ledger.store.damage()) is not None:
+                raise _MismatchError("database", None, damage)
     except DamagedError as damage:
         return Report(log.origin, head.size, head.root, damage.message, "tiles", 0)
     except _MismatchError as mismatch:
@@ -145,6 +149,8 @@ class _Walk:
             if isinstance(event, SigningKeyRotated) and not is_endorsed(event):
                 raise _MismatchError("keys", index, "the previous key did not endorse the new one")
         _check_columns(index, row, envelope, event)
+        if isinstance(event, CallReported) and row.dedup != self.log.digest(call_identity(event)):
+            raise _MismatchError("columns", index, "column dedup is not that of the call: it could be reported twice")
         _check_disclosures(ledger, self.log, index, row, event)
         if isinstance(event, HeadsCommitted):
             self.commitments.append((index, event))
@@ -177,7 +183,7 @@ def _check_disclosures(ledger: Ledger, log: Log, index: int, row: Row, event: Ev
     try:
         key = ledger.keystore.find(row.data_key)
         if key is None:
-            return
+            raise _MismatchError("disclosures", index, "the data key is gone, and no entry says that it was destroyed")
         texts = decrypt(row.sealed, key, log.origin.encode())
     except DamagedError as damage:
         raise _MismatchError("disclosures", index, damage.message) from None

@@ -5,8 +5,10 @@ Streamed in chunks by index, so memory does not grow with the range. The folder 
 whole.
 """
 
+import errno
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,16 +80,35 @@ def write_export(
         )
     if out.exists():
         raise ConflictError(f"{out} exists already; an export makes a new folder")
-    unfinished = out.with_name(out.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    if out.parent.exists() and not out.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(out.parent))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, so that the last step is a rename, and for the owner only: it may disclose what is sealed.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
+        unfinished = Path(name) / "export"
+        unfinished.mkdir(mode=0o700)
+        manifest = _write_folder(ledger, log, start, stop, unfinished, disclose, verifier, progress)
+        unfinished.rename(out)
+    return manifest
 
+
+def _write_folder(
+    ledger: Ledger,
+    log: Log,
+    start: int,
+    stop: int,
+    folder: Path,
+    disclose: bool,
+    verifier: Path,
+    progress: Callable[[int], None],
+) -> Manifest:
+    committed = log.committed
     covering = covering_head(ledger, log, stop - 1)
     checkpoint = committed.head.checkpoint if covering is None else covering[0].checkpoint
     size = read_checkpoint(checkpoint).size
-    _write_entries(ledger, log, start, stop, unfinished, disclose, progress)
-    shutil.copyfile(verifier, unfinished / "ledger-verify.pyz")
-    (unfinished / "README.txt").write_text(_README.format(start=start, last=stop - 1))
+    _write_entries(ledger, log, start, stop, folder, disclose, progress)
+    shutil.copyfile(verifier, folder / "ledger-verify.pyz")
+    (folder / "README.txt").write_text(_README.format(start=start, last=stop - 1))
     manifest = Manifest(
         origin=log.origin,
         start=start,
@@ -97,10 +118,9 @@ def write_export(
         right=base64_path(log.tree.subtree_hashes(committed.edge, stop, size)),
         root=None if covering is None else root_proof(ledger, covering[0]),
         daily_root=None if covering is None else covering[1],
-        files=[_digest(path) for path in sorted(unfinished.iterdir())],
+        files=[_digest(path) for path in sorted(folder.iterdir())],
     )
-    (unfinished / "manifest.json").write_bytes(canonical.encode(manifest) + b"\n")
-    unfinished.rename(out)
+    (folder / "manifest.json").write_bytes(canonical.encode(manifest) + b"\n")
     return manifest
 
 

@@ -26,14 +26,14 @@ from ledger.log.errors import ConfigurationError, DamagedError, UnavailableError
 from ledger.log.vault import Vault
 
 _SCHEMA = """
-create table if not exists data_keys (
+create table data_keys (
     key_id blob primary key,
     log_number integer not null,
     bucket blob not null,
     day integer not null,          -- days since 1970-01-01, UTC
     sealed blob not null
 ) strict, without rowid;
-create index if not exists data_keys_bucket on data_keys (log_number, bucket, day);
+create index data_keys_bucket on data_keys (log_number, bucket, day);
 """
 CACHE_KEYS = 4096
 
@@ -57,19 +57,42 @@ class Keystore:
     `_fresh` holds keys that exist in memory only; `flush` writes them, and the sequencer calls it before each commit.
     """
 
-    def __init__(self, path: Path, vault: Vault) -> None:
+    def __init__(self, path: Path, vault: Vault, *, read_only: bool = False) -> None:
+        """Open the file at `path`. Raises ConfigurationError when it is missing: a new one in its place would make
+        everything that is sealed look erased.
+        """
         self._box = SecretBox(vault.derive("keystore"))
         self._lock = threading.Lock()
         self._by_bucket: OrderedDict[Bucket, DataKey] = OrderedDict()
         self._fresh: dict[Bucket, DataKey] = {}
+        if not path.exists():
+            raise ConfigurationError(f"the keystore {path} is missing: restore it from its backup")
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._connection.executescript(
-                "pragma journal_mode = delete; pragma synchronous = full; pragma secure_delete = on;" + _SCHEMA
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
             )
-        except (OSError, sqlite3.Error) as error:
+            self._connection.execute("select count(*) from data_keys").fetchone()
+            if not read_only:
+                self._connection.executescript("pragma synchronous = full; pragma secure_delete = on;")
+        except sqlite3.Error as error:
             raise ConfigurationError(f"keystore {path} cannot be opened: {error}") from error
+
+    @classmethod
+    def initialise(cls, path: Path, vault: Vault) -> "Keystore":
+        """Make a new, empty keystore. Raises ConfigurationError when the file exists or cannot be made."""
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            connection = sqlite3.connect(path, isolation_level=None)
+            try:
+                connection.executescript(f"pragma journal_mode = delete; {_SCHEMA}")
+            finally:
+                connection.close()
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(f"keystore {path} cannot be made: {error}") from error
+        return cls(path, vault)
 
     def key_for(self, log_number: int, bucket: bytes, day: int) -> DataKey:
         """The key of a bucket and day, made when there is none yet. Raises DamagedError, and
@@ -101,9 +124,10 @@ class Keystore:
             return
         with self._lock:
             rows = [(key.key_id, *name, bytes(self._box.encrypt(key.key))) for name, key in self._fresh.items()]
+            # A key that an earlier flush wrote, although it reported a failure, is written already.
             try:
                 self._connection.execute("begin immediate")
-                self._connection.executemany("insert into data_keys values (?, ?, ?, ?, ?)", rows)
+                self._connection.executemany("insert or ignore into data_keys values (?, ?, ?, ?, ?)", rows)
                 self._connection.execute("commit")
             except sqlite3.Error as error:
                 if self._connection.in_transaction:

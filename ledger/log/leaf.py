@@ -7,7 +7,10 @@ import msgspec
 
 from ledger.log import canonical
 from ledger.log.entry import Envelope, compose, parse_time, parse_uuid, read_envelope
-from ledger.log.events import Event, UnknownEventError, read_event
+from ledger.log.events import Event, UnknownEventError, calls, logs, read_event, tenants
+
+# Reading needs the whole catalogue, and a file of events is in it once it is imported.
+CATALOGUE = (calls, logs, tenants)
 
 
 class InvalidEntryError(Exception):

@@ -163,7 +163,6 @@ def _draft_event(ledger: Ledger, log: Log, event: ReportedEvent, reporter: Repor
         )
     key = ledger.data_key(log, payload.data_subject or _user_id(payload.principal), now)
     sealed = sealer.encrypt(key, log.origin.encode())
-    identity = f"{CallReported.type}\x00{event.agent_id}\x00{env}\x00{event.call_id}".encode()
     return Draft(
         reported,
         subject=event.agent_id,
@@ -171,9 +170,14 @@ def _draft_event(ledger: Ledger, log: Log, event: ReportedEvent, reporter: Repor
         data=data,
         sealed=sealed,
         data_key=None if sealed is None else key.key_id,
-        dedup=log.digest(identity),
+        dedup=log.digest(call_identity(reported)),
         request=log.digest(canonical.encode(event)),
     )
+
+
+def call_identity(call: CallReported) -> bytes:
+    """What makes a reported call the same call: of its keyed digest there is one in a log."""
+    return f"{call.type}\x00{call.agent_id}\x00{call.env}\x00{call.call_id}".encode()
 
 
 def _draft_manifest(log: Log, manifest: Manifest, events: Sequence[ReportedEvent], reporter: Reporter) -> Draft:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import structlog
 
-from ledger.log.errors import LedgerError, OutcomeUnknownError, UnavailableError
+from ledger.log.errors import DamagedError, LedgerError, OutcomeUnknownError, UnavailableError
 from ledger.log.fold import fold
 from ledger.log.keystore import Keystore
 from ledger.log.store import Batch, Head, Known, Store
@@ -212,9 +212,16 @@ class Sequencer:
     def reload(self, log: Log) -> None:
         """Take the log's state from the store: what was decided on an older one is decided again."""
         head = self._store.head(log.number)
+        edge = log.tree.load_edge(head.size)
+        before = log.committed.head
+        if head.size < before.size or log.tree.root(edge, before.size) != before.root:
+            # What was signed cannot be unsigned: a store that went back, or elsewhere, must not be signed for again.
+            raise DamagedError(
+                f"the stored head of {log.origin} does not extend the one of size {before.size} known here"
+            )
         state = log.committed.state
         state = fold(state, self._store.governing(log.number, state.governing + 1))
-        log.committed = Committed(head, log.tree.load_edge(head.size), state)
+        log.committed = Committed(head, edge, state)
         log.signer = self._signer_of(log)
 
 

@@ -158,9 +158,10 @@ TENANT_ROWS: dict[str, tuple[Tamper, str, int]] = {
     "leaf: another commitment": (edit(b'"amount"', b'"amouns"', 77), "disclosures", 77),
     "leaf: unknown version": (edit(b'"v":1', b'"v":2', 77), "entries", 77),
     "leaf: unknown type": (edit(b'"type":"call.reported"', b'"type":"call.retorted"', 77), "entries", 77),
-    "leaf: an open field no column repeats": (edit(b'"call_id":"fill-77"', b'"call_id":"fill-78"', 77), "tiles", 0),
-    "leaf: the same in the second tile": (edit(b'"call_id":"fill-377"', b'"call_id":"fill-378"', 377), "tiles", 256),
-    "leaf: the same at the edge": (edit(b'"call_id":"fill-577"', b'"call_id":"fill-578"', 577), "head", SIZE - 1),
+    "leaf: an open field no column repeats": (edit(b'"subject":"', b'"subject":"x', 77), "tiles", 0),
+    "leaf: another call": (edit(b'"call_id":"fill-77"', b'"call_id":"fill-78"', 77), "columns", 77),
+    "leaf: the same in the second tile": (edit(b'"subject":"', b'"subject":"x', 377), "tiles", 256),
+    "leaf: the same at the edge": (edit(b'"subject":"', b'"subject":"x', 577), "head", SIZE - 1),
     "leaf: first entry": (flip("entries", "leaf", "position", at(TENANT, 0)), "entries", 0),
     "leaf: governing, not JSON": (flip("entries", "leaf", "position", at(TENANT, CREATED)), "entries", CREATED),
     "leaf: governing, revokes another key": (edit(b'"key_id":"0', b'"key_id":"1', REVOKED), "entries", REVOKED),
@@ -172,7 +173,7 @@ TENANT_ROWS: dict[str, tuple[Tamper, str, int]] = {
     "leaf: governing, another as_of": (edit(b'"as_of":3', b'"as_of":2', REVOKED), "as_of", REVOKED),
     "leaf: governing, another actor": (edit(b'"actor":"operator"', b'"actor":"operatos"', REVOKED), "tiles", 0),
     "leaf: record, another text": (edit(b'"policy_version":"7"', b'"policy_version":"8"', MANIFEST), "tiles", 0),
-    "rows swapped": (swap(77, 78, whole=True), "ids", 78),
+    "rows swapped": (swap(77, 78, whole=True), "columns", 77),
     "leaves swapped": (swap(77, 78, whole=False), "ids", 77),
     "row added": (
         lambda db: db.execute(

@@ -5,6 +5,7 @@ The ledger is checked as a service that runs on sees it, and as a process sees i
 state cannot even be loaded the ledger does not open, and says which entry is at fault.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,13 @@ def test_command_names_the_place_and_exits_1(folder: Path, name: str) -> None:
 # What may be gone
 
 
-def test_destroyed_data_key_is_an_erasure_and_no_mismatch(folder: Path) -> None:
+def test_lost_data_key_is_a_mismatch_while_receipts_withhold(folder: Path) -> None:
+    """No entry says that a key was destroyed on purpose, so its loss is one."""
     with World(folder) as world:
         before = world.receipt(77, disclose=True)
         alter(world.settings.keystore, lambda db: db.execute("delete from data_keys"))
     with World(folder) as world:
-        assert world.problems() == []
+        assert world.problems() == [("tenant", "disclosures", 2)]
         assert len(verify_receipt(before, world.keys).disclosures) == 3
         assert verify_receipt(world.receipt(77, disclose=True), world.keys).disclosures == []
 
@@ -126,11 +128,21 @@ def test_damaged_data_key_is_no_erasure(folder: Path) -> None:
         assert (log, check) == ("tenant", "disclosures") and index == 2, "the label of the owner's key"
 
 
-def test_dedup_columns_are_not_looked_at(folder: Path) -> None:
-    """They repeat nothing that is in the leaf, and a service without them only forgets that it saw a call."""
+def test_dedup_key_that_is_gone_is_named(folder: Path) -> None:
+    """A service without it would take the call a second time."""
     alter(folder / "ledger.db", lambda db: db.execute("update entries set dedup = null, request = null"))
     with World(folder) as world:
-        assert world.problems() == []
+        assert world.problems() == [("tenant", "columns", 6)]
+
+
+def test_damaged_index_is_named(folder: Path) -> None:
+    def unhook(db: sqlite3.Connection) -> None:
+        db.execute("pragma writable_schema = on")
+        db.execute("update sqlite_schema set sql = replace(sql, '= 1', '= 0') where name = 'entries_governing'")
+
+    alter(folder / "ledger.db", unhook)
+    with World(folder) as world:
+        assert [(log, check) for log, check, _ in world.problems(replay=False)][-1] == ("root", "database")
 
 
 # What is not signed over

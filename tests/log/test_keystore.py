@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def keystore(path: Path) -> Iterator[Keystore]:
-    opened = Keystore(path, VAULT)
+    opened = Keystore.initialise(path, VAULT)
     yield opened
     opened.close()
 
@@ -47,7 +47,7 @@ def destroy(path: Path, key: DataKey) -> None:
 @given(st.lists(BUCKETS | st.just("flush") | st.just("reopen"), max_size=20))
 def test_bucket_has_one_key_for_ever(tmp_path_factory: pytest.TempPathFactory, steps: list[object]) -> None:
     path = tmp_path_factory.mktemp("keystore") / "keystore.db"
-    keystore, keys = Keystore(path, VAULT), dict[object, DataKey]()
+    keystore, keys = Keystore.initialise(path, VAULT), dict[object, DataKey]()
     for step in steps:
         if isinstance(step, tuple):
             key = keystore.key_for(*step)
@@ -142,8 +142,10 @@ def test_two_threads_get_the_same_key(keystore: Keystore) -> None:
 
 
 def test_keystore_that_cannot_be_opened_is_a_configuration_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be opened"):
-        Keystore(tmp_path / "missing" / "keystore.db", VAULT)
+    with pytest.raises(ConfigurationError, match="is missing: restore it"):
+        Keystore(tmp_path / "keystore.db", VAULT)
+    with pytest.raises(ConfigurationError, match="cannot be made"):
+        Keystore.initialise(tmp_path / "missing" / "keystore.db", VAULT)
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"not a database" * 100)
     with pytest.raises(ConfigurationError, match="cannot be opened"):

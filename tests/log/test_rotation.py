@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from ledger.app import TENANT_PARTS
+from ledger.deployment import TENANT_PARTS
 from ledger.log.check import check_ledger
 from ledger.log.errors import ConflictError, ForbiddenError
 from ledger.log.fold import LogsState

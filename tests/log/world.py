@@ -57,7 +57,7 @@ def make_ledger(folder: Path) -> None:
     settings = Settings(data=folder)
     vault = Vault(create_master_key(settings.master_key_file))
     store = SqliteStore.initialise(settings.database)
-    keystore = Keystore(settings.keystore, vault)
+    keystore = Keystore.initialise(settings.keystore, vault)
     settings.verifier.write_bytes(b"not a verifier")
     tenant_id = format_uuid(IdSource(0).next(NOON))
 

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ledger.app import TENANT_PARTS
+from ledger.deployment import TENANT_PARTS
 from ledger.log.days import day_document
 from ledger.log.export import write_export
 from ledger.log.keystore import Keystore
@@ -48,7 +48,7 @@ class Clock:
 def new_ledger(folder: Path, clock: Clock) -> Ledger:
     vault = Vault(bytes(32))
     store = SqliteStore.initialise(folder / "ledger.db")
-    keystore = Keystore(folder / "keystore.db", vault)
+    keystore = Keystore.initialise(folder / "keystore.db", vault)
     release = Release("0.1.0", "00" * 32)
     initialise(store, keystore, vault, "example.com", clock, TENANT_PARTS, "tenant", lambda log: [], release)
     return Ledger(store, keystore, vault, TENANT_PARTS, clock)

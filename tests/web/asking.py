@@ -15,7 +15,7 @@ import httpx
 from ledger_verify import TrustedKeys, trusted_keys
 from ledger_verify.receipt import Receipt, verify_receipt
 
-from ledger import app
+from ledger import deployment
 from ledger.app import Application
 from ledger.settings import Settings
 from tests.running import Service, event
@@ -118,12 +118,7 @@ class Clock:
 @asynccontextmanager
 async def application(data: Path, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Application]:
     """The service's application in this process, without its timed jobs."""
-    before = app.clock
-    app.clock = clock or before
-    try:
-        running = Application(Settings(data, **settings), jobs=False)
-    finally:
-        app.clock = before
+    running = Application(Settings(data, **settings), jobs=False, clock=clock or deployment.clock)
     await running.start()
     try:
         yield running

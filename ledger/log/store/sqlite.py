@@ -313,6 +313,13 @@ class SqliteStore:
         row = self._one("select_note", (name,))
         return None if row is None else row[0]
 
+    def damage(self) -> str | None:
+        try:
+            found: str = self._reader().execute("pragma integrity_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            return str(error)
+        return None if found == "ok" else found
+
     def put_note(self, name: str, text: str) -> None:
         with self._write_lock:
             connection = self._begin()
