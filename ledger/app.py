@@ -12,6 +12,8 @@ from litestar.di import Provide
 
 from ledger.deployment import FIRST_TENANT, clock, open_ledger
 from ledger.jobs import schedule
+from ledger.log.days import DayDocument
+from ledger.log.receipts import Receipt
 from ledger.log.report import Report
 from ledger.log.roots import RootLog
 from ledger.log.working_copy import Moment
@@ -98,7 +100,7 @@ class Application:
             role=key.role,
             env=None if key.env == "all" else key.env,
             key_id=key.key_id,
-            operator=key.role == "owner" and log.number == FIRST_TENANT,
+            operator=key.role == "owner" and key.env == "all" and log.number == FIRST_TENANT,
             recheck=recheck,
         )
 
@@ -135,7 +137,20 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             ("POST", "/api/v1/keys/validate"): key_routes.ValidateRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
             ("POST", "/api/v1/signing-keys/rotate"): signing_keys.RotateRequest,
-        }
+            ("POST", "/api/v1/receipts/verify"): Receipt,
+            ("POST", "/api/v1/transparency/roots/verify"): DayDocument,
+        },
+        answers={
+            ("POST", "/api/v1/events"): events.ReportAnswer,
+            ("GET", "/api/v1/receipts/{event_id}"): Receipt,
+            ("GET", "/api/v1/transparency/inclusion/{event_id}"): transparency.InclusionProof,
+            ("GET", "/api/v1/transparency/roots/{date}"): DayDocument,
+            ("POST", "/api/v1/transparency/roots"): DayDocument,
+        },
+        queries={
+            ("POST", "/api/v1/events"): {"receipts": "full: the answer holds a receipt for each event"},
+            ("GET", "/api/v1/receipts/{event_id}"): {"disclose": "all: with the values of sealed fields"},
+        },
     )
     return Litestar(
         route_handlers=[

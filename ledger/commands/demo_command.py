@@ -74,6 +74,8 @@ class Story:
         day.write_bytes(self._ledger("root", "close"))
         self._say(f"closed the day {json.loads(day.read_bytes())['date']}")
         count = asyncio.run(self._fetch_receipts())
+        if not count:
+            raise LedgerError(f"{events} holds no event, so there is nothing to show")
         self._say(f"fetched {count} receipts")
         export = self.folder / "export"
         self._ledger("export", "--out", str(export))

@@ -68,6 +68,7 @@ def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = cl
     if not _HOST.match(origin):
         raise ConfigurationError(f"not a host name to name logs by: {origin[:80]!r}")
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.data.chmod(0o700)
     with DirectoryLock(settings.data):
         if settings.database.exists():
             raise ConflictError(f"there is a ledger in {settings.data} already; nothing was changed")

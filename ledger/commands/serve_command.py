@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger serve`: the service, on a TCP port for everybody and on a Unix socket for the operator of the machine."""
 
+import math
 import os
 import signal
 import socket
@@ -47,6 +48,8 @@ def command(
       ledger serve
       ledger serve --data /srv/ledger --host 0.0.0.0 --port 8080
     """
+    if math.isnan(root_interval):
+        raise ConfigurationError("--root-interval is a number of seconds")
     if not settings.database.exists():
         raise ConfigurationError(f"no ledger in {settings.data}: run `ledger init --data {settings.data}` first")
     serve(

@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import UNSET
 
 from ledger.log.entry import ENTRY_RULE
-from ledger.log.errors import NotFoundError
+from ledger.log.errors import DamagedError, NotFoundError
 from ledger.log.events.logs import LogCreated, LogGenesis, ReleasePublished
 from ledger.log.fold import LogsState, Part, State, empty_state, fold
 from ledger.log.keys import create_signing_key, load_signing_key
@@ -98,13 +98,16 @@ class Ledger:
         logs = state if number == ROOT_LOG else self.root.committed.state
         signer = self._load_signer(record.origin, logs)
         box = self.store.secret(_pepper_name(number))
-        assert box is not None, f"log {number} has no pepper"
+        if box is None:
+            raise DamagedError(f"the vault has no pepper for log {number}: restore the database from a backup")
         pepper = self.vault.open(_pepper_name(number), box)
         log = Log(record, tree, signer, pepper, Committed(head, tree.load_edge(head.size), state))
         self._logs[number] = log
         return log
 
     def _load_signer(self, origin: str, root_state: State) -> SigningKey:
+        if origin not in root_state[LogsState].vkeys:
+            raise DamagedError(f"the root log knows no log {origin!r}: the table of logs was changed")
         return load_signing_key(origin, root_state[LogsState].current_vkey(origin), self.store, self.vault)
 
     def _signer_of(self, log: Log) -> SigningKey:

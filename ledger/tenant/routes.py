@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from ledger.log import canonical
 from ledger.log.entry import format_time, read_envelope
-from ledger.log.errors import ConflictError, InvalidRequestError, UnauthorizedError
+from ledger.log.errors import ConflictError, ForbiddenError, InvalidRequestError, UnauthorizedError
 from ledger.log.events.tenants import KeyEnv, Role
 from ledger.log.receipts import disclosures_of
 from ledger.log.report import decode
@@ -88,6 +88,8 @@ async def create_key(
     body = await request.body()
     canonical.refuse_duplicates(body)
     wanted: NewKeyRequest = decode(_new_key_decoder, body)
+    if principal.env is not None and wanted.env != principal.env:
+        raise ForbiddenError(f"a key for {principal.env} makes keys for {principal.env} only")
     ledger, log, now = service.ledger, principal.log, service.ledger.clock()
     expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now)
     if expires_at is not None and expires_at <= now:
@@ -124,7 +126,11 @@ async def create_key(
     return Response(
         NewKeyAnswer(key=None if item.duplicate else new.secret, **msgspec.structs.asdict(shown)),
         status_code=200 if item.duplicate else 201,
-        headers={"ledger-event-id": item.event_id, "ledger-leaf-index": str(item.leaf_index)},
+        headers={
+            "ledger-event-id": item.event_id,
+            "ledger-leaf-index": str(item.leaf_index),
+            "cache-control": "no-store",
+        },
     )
 
 
@@ -146,6 +152,9 @@ async def delete_key(
 
     def decide(moment: Moment) -> list[Draft]:
         principal.recheck(moment)
+        key = moment.state[TenantState].keys.get(key_id)
+        if key is not None and principal.env not in (None, key.env):
+            raise ForbiddenError(f"a key for {principal.env} revokes keys for {principal.env} only")
         return revoke_key(moment, key_id, principal.actor)
 
     appended = await service.ledger.sequencer.submit(principal.log, decide)

@@ -25,6 +25,8 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "keys:rotate": frozenset({"owner"}),
     "root:rotate": frozenset({"operator"}),
 }
+WHOLE_TENANT = frozenset({"keys:rotate"})
+"""What concerns every environment, and so needs a credential for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,14 @@ class Principal:
 
     def require(self, permission: str) -> None:
         """Raises ForbiddenError."""
+        if permission in WHOLE_TENANT and self.env is not None:
+            raise ForbiddenError(f"{permission} needs a key for all environments, this one is for {self.env}")
         if not self.may(permission):
             raise ForbiddenError(f"{permission} is not for the role {self.role}")
+
+    def reaches(self, env: str | None) -> bool:
+        """Whether something of environment `env` may be shown; what belongs to none, to everybody of the tenant."""
+        return self.env is None or env is None or env == self.env
 
     @property
     def guard(self) -> Part:

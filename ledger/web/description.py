@@ -55,7 +55,13 @@ _PROBLEM: dict[str, Any] = {
         "request_id": {"type": "string"},
         "errors": {
             "type": "array",
-            "items": {"type": "object", "properties": {"loc": {"type": "array"}, "msg": {"type": "string"}}},
+            "items": {
+                "type": "object",
+                "properties": {
+                    "loc": {"type": "array", "items": {"type": ["string", "integer"]}},
+                    "msg": {"type": "string"},
+                },
+            },
         },
         "retry_after": {"type": "integer"},
     },
@@ -63,10 +69,19 @@ _PROBLEM: dict[str, Any] = {
 
 
 class Description:
-    """The OpenAPI document with what Litestar cannot derive. `bodies` are the request bodies by method and path."""
+    """The OpenAPI document with what Litestar cannot derive: by method and path, the bodies of requests and of answers
+    that handlers read and write themselves, and query parameters that they look up.
+    """
 
-    def __init__(self, bodies: Mapping[tuple[str, str], Any]) -> None:
+    def __init__(
+        self,
+        bodies: Mapping[tuple[str, str], Any],
+        answers: Mapping[tuple[str, str], Any],
+        queries: Mapping[tuple[str, str], Mapping[str, str]],
+    ) -> None:
         self._bodies = bodies
+        self._answers = answers
+        self._queries = queries
 
     def config(self) -> OpenAPIConfig:
         amend = self.amend
@@ -101,7 +116,7 @@ class Description:
 
     def amend(self, document: dict[str, Any]) -> dict[str, Any]:
         """The document, completed in place."""
-        shapes = list(dict.fromkeys(self._bodies.values()))
+        shapes = list(dict.fromkeys([*self._bodies.values(), *self._answers.values()]))
         schemas, components = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
         reference = dict(zip(shapes, schemas, strict=True))
         every = document.setdefault("components", {})
@@ -113,6 +128,14 @@ class Description:
                 body = self._bodies.get((method.upper(), path))
                 if body is not None:
                     operation["requestBody"] = {"content": {"application/json": {"schema": reference[body]}}}
+                answer = self._answers.get((method.upper(), path))
+                if answer is not None:
+                    operation["responses"]["200"]["content"] = {"application/json": {"schema": reference[answer]}}
+                for name, about in self._queries.get((method.upper(), path), {}).items():
+                    parameter = {"name": name, "in": "query", "schema": {"type": "string"}, "description": about}
+                    operation["parameters"] = [
+                        *(given for given in operation.get("parameters", []) if given["name"] != name), parameter
+                    ]  # fmt: skip
                 if path.startswith(_PUBLIC) and (method.upper(), path) not in _NOT_PUBLIC:
                     operation["security"] = []
                 # Litestar's own form of a 400 is never sent.

@@ -190,7 +190,7 @@ def find_entry(service: Service, principal: Principal, event_id: str) -> tuple[i
     index = None if value is None else store.find(number, value.to_bytes(16, "big"))
     if index is not None:
         [row] = store.rows(number, index, index + 1)
-        if principal.only_key in (None, row.key_id):
+        if principal.only_key in (None, row.key_id) and principal.reaches(row.env):
             return index, row.leaf
     raise NotFoundError(f"there is no event {event_id[:64]}")
 
@@ -222,6 +222,7 @@ async def _page(service: Service, principal: Principal, wanted: EventSearch, sou
         verdict={"block": "deny", "ask": "pending"}.get(wanted.verdict or "", wanted.verdict),
         mode=wanted.mode,
         env=wanted.env,
+        only_env=principal.env,
         since=None if wanted.since is None else read_moment(wanted.since, [source, "since"], now),
         until=None if wanted.until is None else read_moment(wanted.until, [source, "until"], now),
         text=wanted.search,

@@ -12,7 +12,9 @@ from ledger.log.errors import NotFoundError
 from ledger.log.fold import LogsState
 from ledger.log.report import decode
 from ledger.log.rotation import rotate_key
+from ledger.log.working_copy import Log
 from ledger.web.access import Principal
+from ledger.web.doors import provide_principal
 from ledger.web.service import Service
 
 
@@ -48,24 +50,27 @@ _rotate_decoder = msgspec.json.Decoder(RotateRequest)
 
 
 @get("/transparency/keys", summary="Signing keys, current and past", tags=["transparency"])
-async def list_signing_keys(service: NamedDependency[Service], purpose: FromQuery[str | None] = None) -> KeyHistory:
-    """Keys of the root log, which are public. A tenant's own vkey is in `GET /receipts/key`, with a credential."""
-    return KeyHistory(_keys(service, purpose))
+async def list_signing_keys(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], purpose: FromQuery[str | None] = None
+) -> KeyHistory:
+    """Keys of the root log, which are public; with a credential also those of the tenant's own log."""
+    keys = _keys(service.ledger.root, service, "root")
+    if service.access.has_credential(request.scope["headers"]):
+        keys += _keys(provide_principal(request, service).log, service, "log")
+    return KeyHistory([key for key in keys if purpose in (None, key.purpose)])
 
 
 @get("/transparency/keys/current", summary="Current signing key", tags=["transparency"])
 async def get_signing_key(service: NamedDependency[Service], purpose: FromQuery[str] = "root") -> PublicKey:
-    current = [key for key in _keys(service, purpose) if key.current]
+    current = [key for key in _keys(service.ledger.root, service, "root") if key.current and purpose == "root"]
     if not current:
         raise NotFoundError(f"there is no public key for the purpose {purpose[:40]!r}; there is: root")
     return current[0]
 
 
-def _keys(service: Service, purpose: str | None) -> list[PublicKey]:
-    root = service.ledger.root
-    history = root.committed.state[LogsState].vkeys[root.origin]
-    keys = [PublicKey("root", root.origin, vkey, since, vkey == history[-1][1]) for since, vkey in history]
-    return keys if purpose in (None, "root") else []
+def _keys(log: Log, service: Service, purpose: str) -> list[PublicKey]:
+    history = service.ledger.root.committed.state[LogsState].vkeys[log.origin]
+    return [PublicKey(purpose, log.origin, vkey, since, vkey == history[-1][1]) for since, vkey in history]
 
 
 @post("/signing-keys/rotate", status_code=200, summary="Replace a signing key", tags=["transparency"])

@@ -71,12 +71,13 @@ def test_commands_of_the_tour(service: Service, folder: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not here")
     key = service.create_key()["key"]
-    answer = json.loads(_type(service, folder, _block("curl ").replace("curl ", "curl -sS ", 1), KEY=key))
+    report, fetch = (block.replace("curl ", "curl -sS ", 1) for block in _blocks() if block.startswith("curl "))
+    answer = json.loads(_type(service, folder, report, KEY=key))
     assert answer["accepted"] == 1
     assert answer["items"][0]["call_id"] == "c-1"
     [receipt] = answer["receipts"]
-    text = json.dumps(receipt, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    (folder / "receipt.json").write_text(text + "\n", encoding="utf-8")
+    _type(service, folder, fetch, KEY=key, EVENT_ID=answer["items"][0]["event_id"])
+    assert json.loads((folder / "receipt.json").read_bytes())["entry"] == receipt["entry"]
     output = _type(service, folder, _block("ledger keys create"))
     assert output.startswith("lk_production_")
     assert output.count("ok ") == 2

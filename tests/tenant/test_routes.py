@@ -237,3 +237,26 @@ def test_wrong_question_about_a_key_is_refused(service, body, status, loc):
     with service.client() as client:
         problem = problem_of(client.post(f"{KEYS}/validate", content=body), status)
     assert locations(problem) == [loc] if loc else "errors" not in problem
+
+
+def test_owner_of_one_environment_stays_in_it(service: Service) -> None:
+    """A key for staging makes and revokes staging keys only, sees no production call, and is not the operator."""
+    owner = service.create_key(env="staging", role="owner")
+    other = service.create_key(env="production", role="agent")
+    with service.client() as client:
+        answer = client.post("/api/v1/events", json={"events": [event("in-production")]}).raise_for_status()
+    event_id = answer.json()["items"][0]["event_id"]
+    with service.client(owner["key"]) as client:
+        refused = [
+            client.post("/api/v1/keys", json={"env": "all", "label": "x", "role": "owner"}),
+            client.delete(f"/api/v1/keys/{other['id']}"),
+            client.post("/api/v1/signing-keys/rotate", json={"purpose": "root"}),
+            client.post("/api/v1/signing-keys/rotate", json={"purpose": "log"}),
+            client.post("/api/v1/transparency/roots", json={}),
+        ]
+        assert [answer.status_code for answer in refused] == [403] * 5
+        hidden = [client.get(f"/api/v1/{path}/{event_id}") for path in ("events", "receipts", "transparency/inclusion")]
+        assert [answer.status_code for answer in hidden] == [404] * 3
+        listed = client.get("/api/v1/events", params={"limit": 200}).json()["items"]
+        assert {item["data"].get("env") for item in listed if item["type"] == "call.reported"} <= {"staging"}
+        assert client.post("/api/v1/keys", json={"env": "staging", "label": "x"}).status_code == 201

@@ -55,6 +55,8 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
+    if sys.stdout is None or sys.stderr is None:  # closed by the caller: an answer that nobody can hear
+        return _COULD_NOT_TELL
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # whatever the locale, an unusual character is escaped and no error
             stream.reconfigure(errors="backslashreplace")
@@ -82,8 +84,9 @@ def _run(arguments: Sequence[str]) -> int:
     except VerificationError as error:
         parser.error(f"a given key is unusable: {error}")
     outcomes = []
+    heads: dict[tuple[object, object], tuple[object, str]] = {}
     for file in options.files:
-        outcome = _judge(options.check, file, keys)
+        outcome = report.against_earlier(_judge(options.check, file, keys), heads)
         outcomes.append(outcome)
         if not options.json:
             print(report.line(outcome), file=sys.stderr if outcome.verdict == CANNOT_TELL else sys.stdout)

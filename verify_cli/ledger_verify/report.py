@@ -17,8 +17,10 @@ from typing import NamedTuple
 from ledger_verify.checkpoint import Checkpoint
 from ledger_verify.day import Day
 from ledger_verify.disclosure import field_states
+from ledger_verify.encodings import encode_base64
 from ledger_verify.errors import shown
 from ledger_verify.export import Export
+from ledger_verify.heads import RootMember
 from ledger_verify.receipt import Receipt
 from ledger_verify.trust import (
     CANNOT_TELL,
@@ -59,11 +61,11 @@ def receipt_outcome(file: str, receipt: Receipt) -> Outcome:
     entry = receipt.entry
     fields = field_states(entry, receipt.disclosures)
     checked = ["entry", "inclusion"] + ["disclosures"] * bool(receipt.disclosures)
-    checked += ["root"] * (receipt.root is not None) + ["daily_root"] * (receipt.day is not None)
+    root, day, unvouched = _vouched(receipt.root, receipt.day, receipt.signed)
+    checked += ["root"] * (root is not None) + ["daily_root"] * (day is not None)
     details: dict[str, object] = {
-        "origin": entry.source,
         "leaf_index": receipt.leaf_index,
-        "tree_size": receipt.checkpoint.tree_size,
+        **_head(receipt.checkpoint),
         "type": entry.type,
         "type_version": entry.version,
         "id": entry.id,
@@ -71,13 +73,13 @@ def receipt_outcome(file: str, receipt: Receipt) -> Outcome:
         "fields": fields,
         "checked": checked,
         "signed_by": _signers(receipt.signed),
-        "root": None if receipt.root is None else _head(receipt.root.checkpoint),
-        "date": None if receipt.day is None else receipt.day.date,
-        "notes": _unknown_type(1 if entry.known is None else 0),
+        "root": None if root is None else _head(root.checkpoint),
+        "date": None if day is None else day.date,
+        "notes": _unknown_type(1 if entry.known is None else 0) + unvouched,
     }
     sentence = f"{shown(entry.type)} #{receipt.leaf_index} of {shown(entry.source, 255)}"
-    if receipt.day is not None:
-        sentence += f", closed by day {receipt.day.date}"
+    if day is not None:
+        sentence += f", closed by day {day.date}"
     if fields:
         sentence += f", {_fields(len(receipt.disclosures), len(fields) - len(receipt.disclosures))}"
     if entry.known is None:
@@ -88,10 +90,9 @@ def receipt_outcome(file: str, receipt: Receipt) -> Outcome:
 def day_outcome(file: str, day: Day) -> Outcome:
     previous = None if day.previous_checkpoint is None else _head(day.previous_checkpoint)
     details: dict[str, object] = {
-        "origin": day.checkpoint.origin,
         "date": day.date,
         "leaf_index": day.entry_index,
-        "tree_size": day.checkpoint.tree_size,
+        **_head(day.checkpoint),
         "heads_count": day.heads_entry.data["count"],
         "heads_root": day.heads_entry.data["root"],
         "previous": previous,
@@ -104,20 +105,20 @@ def day_outcome(file: str, day: Day) -> Outcome:
 
 
 def export_outcome(file: str, export: Export) -> Outcome:
+    root, day, unvouched = _vouched(export.root, export.day, export.signed)
     details: dict[str, object] = {
-        "origin": export.origin,
         "from": export.start,
         "to": export.end,
-        "tree_size": export.checkpoint.tree_size,
+        **_head(export.checkpoint),
         "types": dict(sorted(export.types.items())),
         "fields": {"disclosed": export.disclosed, "withheld": export.withheld},
         "checked": ["files", "entries", "completeness", "disclosures"]
-        + ["root"] * (export.root is not None)
-        + ["daily_root"] * (export.day is not None),
+        + ["root"] * (root is not None)
+        + ["daily_root"] * (day is not None),
         "signed_by": _signers(export.signed),
-        "root": None if export.root is None else _head(export.root.checkpoint),
-        "date": None if export.day is None else export.day.date,
-        "notes": _unknown_type(export.unknown_types),
+        "root": None if root is None else _head(root.checkpoint),
+        "date": None if day is None else day.date,
+        "notes": _unknown_type(export.unknown_types) + unvouched,
     }
     sentence = (
         f"entries {export.start} to {export.end - 1} of {shown(export.origin, 255)}, complete, "
@@ -126,6 +127,42 @@ def export_outcome(file: str, export: Export) -> Outcome:
     if export.unknown_types:
         sentence += f" (unknown event type: fields of {export.unknown_types} not checked)"
     return _outcome(file, export.signed.tier, sentence, details)
+
+
+def _vouched(
+    root: RootMember | None, day: Day | None, signed: Signed
+) -> tuple[RootMember | None, Day | None, list[str]]:
+    """The way up to the root log, where a trusted key of the root log vouches for it.
+
+    Otherwise nothing of it is reported: whoever made the file may have made root log and day as well.
+    """
+    if signed.by_root or root is None:
+        return root, day, []
+    return None, None, ["root and daily_root agree with themselves, but no trusted key of a root log signed them"]
+
+
+Heads = dict[tuple[object, object], tuple[object, str]]
+
+
+def against_earlier(outcome: Outcome, heads: Heads) -> Outcome:
+    """The outcome, turned into a failure where an earlier file showed another tree of the same log and size.
+
+    A log that signs two trees of one size has forked; that both signatures are good is what makes it evidence.
+    """
+    shown_heads = [outcome.details, outcome.details.get("root")]
+    for head in shown_heads if outcome.verdict == VERIFIED else []:
+        if not isinstance(head, dict) or "root_hash" not in head:
+            continue
+        identity = head["origin"], head["tree_size"]
+        root, file = heads.setdefault(identity, (head["root_hash"], outcome.file))
+        if root != head["root_hash"]:
+            return failure(
+                outcome.file,
+                NOT_VERIFIED,
+                f"another tree of {shown(str(head['origin']), 255)} with {head['tree_size']} entries is in "
+                f"{shown(file, _FILE_NAME_CHARACTERS)}: the log has forked. Keep both files, they are the evidence",
+            )
+    return outcome
 
 
 def failure(file: str, verdict: str, reason: str) -> Outcome:
@@ -172,7 +209,8 @@ def _outcome(file: str, tier: str | None, sentence: str, details: dict[str, obje
 
 
 def _head(checkpoint: Checkpoint) -> dict[str, object]:
-    return {"origin": checkpoint.origin, "tree_size": checkpoint.tree_size}
+    root_hash = encode_base64(checkpoint.root_hash)
+    return {"origin": checkpoint.origin, "tree_size": checkpoint.tree_size, "root_hash": root_hash}
 
 
 def _fields(disclosed: int, withheld: int) -> str:

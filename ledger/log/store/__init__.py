@@ -139,6 +139,8 @@ class Filter:
     verdict: str | None = None
     mode: str | None = None
     env: str | None = None
+    # Besides what is of this environment, also what is of none.
+    only_env: str | None = None
     since: int | None = None
     until: int | None = None
     text: str | None = None

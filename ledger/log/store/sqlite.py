@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ledger.log.errors import ConfigurationError, ConflictError, OutcomeUnknownError, UnavailableError
+from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, OutcomeUnknownError, UnavailableError
 from ledger.log.store import (
     Batch,
     Build,
@@ -204,9 +204,10 @@ class SqliteStore:
 
     @staticmethod
     def _head(connection: sqlite3.Connection, log_number: int) -> Head:
-        size, root, checkpoint, last_governing, last_id = connection.execute(
-            _SQL["select_head"], (log_number,)
-        ).fetchone()
+        row = connection.execute(_SQL["select_head"], (log_number,)).fetchone()
+        if row is None:
+            raise DamagedError(f"the head of log {log_number} is missing: restore the database from a backup")
+        size, root, checkpoint, last_governing, last_id = row
         return Head(size, root, checkpoint, last_governing, int.from_bytes(last_id))
 
     def logs(self) -> list[LogRecord]:
@@ -270,6 +271,7 @@ class SqliteStore:
                 "verdict": wanted.verdict,
                 "mode": wanted.mode,
                 "env": wanted.env,
+                "only_env": wanted.only_env,
                 "since": wanted.since,
                 "until": wanted.until,
                 "text": None if wanted.text is None else wanted.text.encode(),

@@ -68,6 +68,7 @@ where position >= :start and position < :stop
     and (:verdict is null or verdict = :verdict)
     and (:mode is null or mode = :mode)
     and (:env is null or env = :env)
+    and (:only_env is null or env is null or env = :only_env)
     and (:since is null or recorded_at >= :since)
     and (:until is null or recorded_at < :until)
     and (:text is null or instr(leaf, :text) > 0)
