@@ -5,6 +5,8 @@ Only the date, the index of the `day.closed` entry and the checkpoint signed by 
 from the log, which never changes, so a document asked for again is the same to the byte.
 """
 
+from typing import Literal
+
 import msgspec
 
 from ledger.log import canonical
@@ -14,13 +16,13 @@ from ledger.tlog.checkpoint import read_checkpoint
 from ledger.tlog.text import format_base64
 
 
-class HeadsProof(msgspec.Struct, frozen=True, kw_only=True):
+class HeadsProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     entry: str
     inclusion_path: list[str]
 
 
-class DayDocument(msgspec.Struct, frozen=True, kw_only=True):
-    format: str = "ledger-day/v1"
+class DayDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    format: Literal["ledger-day/v1"]
     date: str
     heads: HeadsProof
     entry: str
@@ -54,6 +56,7 @@ def day_document(ledger: Ledger, day: Day) -> DayDocument:
 
     consistency = [] if previous is None else root.tree.consistency_path(edge, read_checkpoint(previous).size, size)
     return DayDocument(
+        format="ledger-day/v1",
         date=day.date,
         heads=HeadsProof(entry=heads.decode(), inclusion_path=path(day.entry_index - 1)),
         entry=entry.decode(),

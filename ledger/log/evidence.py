@@ -8,12 +8,13 @@ check of the same files is `ledger-verify`, which shares no code with this.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
 from ledger.log import canonical
+from ledger.log.days import DayDocument
 from ledger.log.entry import Envelope
 from ledger.log.errors import MalformedRequestError
 from ledger.log.events import Event
@@ -21,7 +22,7 @@ from ledger.log.events.logs import DayClosed, HeadsCommitted
 from ledger.log.fold import LogsState
 from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.ledger import Ledger
-from ledger.log.receipts import heads_line
+from ledger.log.receipts import Receipt, RootProof, heads_line
 from ledger.log.sealed import digest_of, read_disclosure
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
 from ledger.tlog.errors import MalformedError, TlogError
@@ -29,43 +30,7 @@ from ledger.tlog.merkle import leaf_hash, verify_consistency, verify_inclusion
 from ledger.tlog.note import VerifierKey, parse_vkey
 from ledger.tlog.text import parse_hash
 
-
-class _Heads(msgspec.Struct, forbid_unknown_fields=True):
-    entry: str
-    inclusion_path: list[str]
-
-
-class _Day(msgspec.Struct, forbid_unknown_fields=True):
-    format: str
-    date: str
-    heads: _Heads
-    entry: str
-    entry_index: int
-    inclusion_path: list[str]
-    checkpoint: str
-    previous_checkpoint: str | None
-    consistency_path: list[str]
-
-
-class _Root(msgspec.Struct, forbid_unknown_fields=True):
-    checkpoint: str
-    entry: str
-    entry_index: int
-    entry_path: list[str]
-    heads_count: int
-    heads_index: int
-    heads_path: list[str]
-
-
-class _Receipt(msgspec.Struct, forbid_unknown_fields=True):
-    format: str
-    entry: str
-    leaf_index: int
-    inclusion_path: list[str]
-    checkpoint: str
-    disclosures: list[str]
-    root: _Root | None
-    daily_root: _Day | None
+_File = TypeVar("_File", Receipt, DayDocument)
 
 
 class _RefusedError(Exception):
@@ -96,12 +61,25 @@ def known_keys(ledger: Ledger) -> KnownKeys:
 
 def verify_receipt(keys: KnownKeys, text: bytes) -> str | None:
     """None when the receipt file holds, else why not."""
-    return _reason(lambda: _check_receipt(keys, _read_file(text, _Receipt, "ledger-receipt/v1")))
+    return _reason(lambda: _check_receipt(keys, _read_file(text, Receipt)))
+
+
+def verify_own_receipt(ledger: Ledger, text: bytes) -> str | None:
+    """The same, and that this ledger has the very entry at that place: a fork of it would have signed another one."""
+    reason = verify_receipt(known_keys(ledger), text)
+    if reason is None:
+        receipt = msgspec.json.decode(text, type=Receipt)
+        origin = read_checkpoint(receipt.checkpoint).origin
+        [number] = [record.number for record in ledger.records() if record.origin == origin]
+        here = ledger.store.leaves(number, receipt.leaf_index, receipt.leaf_index + 1)
+        if here != [receipt.entry.encode()]:
+            reason = f"our key signed this, but {origin!r} has another entry at index {receipt.leaf_index}, or none"
+    return reason
 
 
 def verify_day(keys: KnownKeys, text: bytes) -> str | None:
     """None when the day document holds, else why not."""
-    return _reason(lambda: _check_day(keys, _read_file(text, _Day, "ledger-day/v1")))
+    return _reason(lambda: _check_day(keys, _read_file(text, DayDocument)))
 
 
 def _reason(check: Callable[[], None]) -> str | None:
@@ -114,13 +92,12 @@ def _reason(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _read_file(text: bytes, shape: Any, name: str) -> Any:
+def _read_file(text: bytes, shape: type[_File]) -> _File:
     if not text.endswith(b"\n"):
         raise _RefusedError("a file of this format ends in one newline")
     # The shape first: it refuses most of what is no such file at once, where strict reading would take its time.
     value = msgspec.json.decode(text[:-1], type=shape)
     canonical.read_strict(text[:-1])
-    _require(value.format == name, f"the format is {value.format!r}, want {name!r}")
     return value
 
 
@@ -129,7 +106,7 @@ def _require(condition: bool, reason: str) -> None:
         raise _RefusedError(reason)
 
 
-def _check_receipt(keys: KnownKeys, receipt: _Receipt) -> None:
+def _check_receipt(keys: KnownKeys, receipt: Receipt) -> None:
     envelope, _ = read_leaf(receipt.entry.encode())
     # The origin is only a hint where to look for the key; the signature then binds it.
     checkpoint = _open(keys, receipt.checkpoint)
@@ -150,7 +127,7 @@ def _check_receipt(keys: KnownKeys, receipt: _Receipt) -> None:
         )
 
 
-def _check_root(keys: KnownKeys, root: _Root, origin: str, note: str) -> None:
+def _check_root(keys: KnownKeys, root: RootProof, origin: str, note: str) -> None:
     head = _open(keys, root.checkpoint)
     _require(head.origin == keys.root_origin, f"{head.origin!r} is not the root log")
     committed = _event(root.entry, head)
@@ -162,8 +139,7 @@ def _check_root(keys: KnownKeys, root: _Root, origin: str, note: str) -> None:
     _include(root.entry_index, root.entry, root.entry_path, head)
 
 
-def _check_day(keys: KnownKeys, day: _Day) -> None:
-    _require(day.format == "ledger-day/v1", f"the format is {day.format!r}, want 'ledger-day/v1'")
+def _check_day(keys: KnownKeys, day: DayDocument) -> None:
     head = _open(keys, day.checkpoint)
     _require(head.origin == keys.root_origin, f"{head.origin!r} is not the root log")
     closed, committed = _event(day.entry, head), _event(day.heads.entry, head)

@@ -8,6 +8,7 @@ it, up to the daily root.
 
 from functools import lru_cache
 from hashlib import sha256
+from typing import Literal
 
 import msgspec
 
@@ -24,7 +25,7 @@ from ledger.tlog.proof import TlogProof
 from ledger.tlog.text import format_base64
 
 
-class RootProof(msgspec.Struct, frozen=True, kw_only=True):
+class RootProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The way from a committed head up to the root log."""
 
     checkpoint: str
@@ -36,8 +37,8 @@ class RootProof(msgspec.Struct, frozen=True, kw_only=True):
     heads_path: list[str]
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    format: str = "ledger-receipt/v1"
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    format: Literal["ledger-receipt/v1"]
     entry: str
     leaf_index: int
     inclusion_path: list[str]
@@ -54,6 +55,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 def fresh_receipt(log: Log, committed: Committed, index: int, leaf: bytes) -> Receipt:
     """The receipt of an entry under the newest head, as given with a write."""
     return Receipt(
+        format="ledger-receipt/v1",
         entry=leaf.decode(),
         leaf_index=index,
         inclusion_path=base64_path(log.tree.inclusion_path(committed.edge, index, committed.head.size)),
@@ -74,6 +76,7 @@ def receipt(ledger: Ledger, log: Log, index: int, leaf: bytes, *, disclose: bool
     head, day = covering
     size = read_checkpoint(head.checkpoint).size
     return Receipt(
+        format="ledger-receipt/v1",
         entry=leaf.decode(),
         leaf_index=index,
         inclusion_path=base64_path(log.tree.inclusion_path(committed.edge, index, size)),

@@ -11,7 +11,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from ledger.log.errors import TooLargeError
-from ledger.log.evidence import KnownKeys, known_keys, verify_receipt
+from ledger.log.evidence import verify_own_receipt
+from ledger.log.ledger import Ledger
 from ledger.log.receipts import receipt, tlog_proof
 from ledger.web.doors import answer_response, call_of, provide_principal
 from ledger.web.events import find_entry, wants_disclosures
@@ -49,11 +50,11 @@ def _prefers_text(accept: str) -> bool:
     return "text/plain" in kinds and "application/json" not in kinds
 
 
-async def verified_apart(verify: Callable[[KnownKeys, bytes], str | None], service: Service, body: bytes) -> str | None:
+async def verified_apart(verify: Callable[[Ledger, bytes], str | None], service: Service, body: bytes) -> str | None:
     """Verify in a thread and within a bound, since anybody may ask and reading hostile JSON strictly takes its time."""
     if len(body) > MAX_EVIDENCE_BYTES:
         raise TooLargeError(f"evidence has at most {MAX_EVIDENCE_BYTES} bytes")
-    return await asyncio.to_thread(verify, known_keys(service.ledger), body)
+    return await asyncio.to_thread(verify, service.ledger, body)
 
 
 @get("/receipts/{event_id:str}", summary="Fetch a receipt", tags=["receipts"])
@@ -66,8 +67,8 @@ async def get_receipt(
 
 @post("/receipts/verify", status_code=200, summary="Verify an archived receipt", tags=["receipts"])
 async def post_receipt_verify(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Verification:
-    """Checks a receipt file against the keys of this service. Who trusts nobody uses `ledger-verify` instead."""
-    reason = await verified_apart(verify_receipt, service, await request.body())
+    """Checks a receipt file against the keys and entries of this service. Who trusts nobody uses `ledger-verify`."""
+    reason = await verified_apart(verify_own_receipt, service, await request.body())
     return Verification(reason is None, reason or "")
 
 

@@ -15,7 +15,7 @@ from ledger.log.days import DayDocument, closed_day, day_document
 from ledger.log.entry import format_time
 from ledger.log.errors import InvalidRequestError, NotFoundError
 from ledger.log.events.logs import LedgerTamperDetected, LedgerVerified
-from ledger.log.evidence import verify_day
+from ledger.log.evidence import known_keys, verify_day
 from ledger.log.receipts import base64_path
 from ledger.log.report import decode
 from ledger.log.working_copy import Draft, Moment
@@ -206,7 +206,9 @@ def _document(document: DayDocument, status: int) -> Response[bytes]:
 
 @post("/transparency/roots/verify", status_code=200, summary="Verify an archived daily root", tags=["transparency"])
 async def post_root_verify(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Verification:
-    reason = await verified_apart(verify_day, service, await request.body())
+    reason = await verified_apart(
+        lambda ledger, text: verify_day(known_keys(ledger), text), service, await request.body()
+    )
     return Verification(reason is None, reason or "")
 
 

@@ -8,8 +8,10 @@ again. Neither may take a forged one, and they must agree on what is only weaker
 import copy
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +20,8 @@ from ledger_verify import verify_day_file as outside_day
 from ledger_verify import verify_receipt as outside_receipt
 
 from ledger.log.canonical import encode
-from ledger.log.evidence import known_keys, verify_day, verify_receipt
-from tests.log.world import DAY, NOON, World
+from ledger.log.evidence import known_keys, verify_day, verify_own_receipt, verify_receipt
+from tests.log.world import DAY, NOON, World, make_ledger
 
 Document = dict[str, Any]
 Judge = Callable[[bytes], bool]
@@ -257,3 +259,18 @@ def test_disclosures_belong_to_their_entry_and_stand_in_order(both: Judge, recei
         assert not both(encode(document | {"disclosures": shown}) + b"\n")
     for shown in (disclosures[:1], disclosures[1:], disclosures[::2], []):
         assert both(encode(document | {"disclosures": shown}) + b"\n")
+
+
+def test_receipt_of_a_fork_is_good_evidence_but_not_ours(tmp_path: Path) -> None:
+    """Two copies of a ledger with the same keys: what one signed the other's keys verify, its log does not hold."""
+    (tmp_path / "one").mkdir()
+    make_ledger(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    with World(tmp_path / "one") as one, World(tmp_path / "two") as two:
+        receipts = []
+        for world, call_id in ((one, "allowed"), (two, "denied")):
+            [item] = world.report(call_id).items
+            receipts.append(world.fresh_receipt(item.leaf_index))
+        assert verify_receipt(known_keys(two.ledger), receipts[0]) is None
+        assert verify_own_receipt(one.ledger, receipts[0]) is None
+        assert "another entry" in (verify_own_receipt(two.ledger, receipts[0]) or "")
