@@ -6,13 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 START_SECONDS = 30
+
+_Result = TypeVar("_Result")
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -102,6 +106,16 @@ class Service:
     ) -> None:
         if self.process.poll() is None:
             self.terminate()
+
+
+def eventually(probe: Callable[[], _Result | None], what: str = "it", seconds: float = 20) -> _Result:
+    """The first result of `probe` that is not None or False; it is asked again until then, for a bounded time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := probe():
+            return result
+        time.sleep(0.005)
+    raise AssertionError(f"waited {seconds} s for {what}")
 
 
 def event(call_id: str, **changes: Any) -> dict[str, Any]:

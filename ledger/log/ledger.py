@@ -75,13 +75,6 @@ class Ledger:
                 log = self._logs.get(number) or self._load(number)
         return log
 
-    def log_of(self, *, log_id: str | None = None, tenant_id: str | None = None) -> Log:
-        """A log by the random part of its path, or by tenant. Raises NotFoundError."""
-        for record in self._records.values():
-            if record.log_id == log_id or (tenant_id is not None and record.tenant_id == tenant_id):
-                return self.log(record.number)
-        raise NotFoundError("there is no such log")
-
     def records(self) -> list[LogRecord]:
         return list(self._records.values())
 

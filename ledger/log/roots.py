@@ -84,9 +84,6 @@ class RootLog:
             await self._close(day)
         return missed
 
-    def documents(self) -> list[Day]:
-        return self._ledger.store.days()
-
     def _first_day(self) -> str:
         [genesis] = self._ledger.store.rows(ROOT_LOG, 0, 1)
         return format_date(genesis.recorded_at)

@@ -5,8 +5,6 @@ import hashlib
 import json
 import re
 import subprocess
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -46,16 +44,6 @@ def run_together(*commands: tuple[str, ...], data: Path | None = None) -> list[s
     """Several commands that have nothing to do with each other, a few at a time; their results in order."""
     with ThreadPoolExecutor(3) as pool:
         return list(pool.map(lambda command: run_ledger(*command, data=data), commands))
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Poll until the condition holds, for a bounded time; returns what it gave."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.002)
-    raise AssertionError(f"waited {WAIT_SECONDS} s for {what}")
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.outcomes import digests, done, post, refused, run_together, until
-from tests.running import Service, read_json, run_ledger, run_verifier
+from tests.commands.outcomes import digests, done, post, refused, run_together
+from tests.running import Service, eventually, read_json, run_ledger, run_verifier
 
 FILES = {"README.txt", "disclosures.jsonl", "entries.jsonl", "ledger-verify.pyz", "manifest.json"}
 
@@ -105,7 +105,7 @@ def test_export_after_the_service_equals_export_beside_it(
                 [item] = client.get("/api/v1/events", params={"limit": 1}).json()["items"]
                 return client.get(f"/api/v1/receipts/{item['event_id']}").json()["root"] is not None
 
-        until(committed, "the root log to commit the head")
+        eventually(committed, "the root log to commit the head")
         done(run_ledger("export", "--out", str(beside), "--to", str(size), data=service.data))
         service.kill()
     done(run_ledger("export", "--out", str(after), "--to", str(size), data=service.data))

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.commands.outcomes import WAIT_SECONDS, done, refused, run_together, until, write_rows
-from tests.running import Service, environment, event, run_ledger
+from tests.commands.outcomes import WAIT_SECONDS, done, refused, run_together, write_rows
+from tests.running import Service, environment, event, eventually, run_ledger
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_import_killed_and_run_again(service: Service, key: str, tmp_path: Path)
     before, total = service.size(), 5000
     file = write_rows(tmp_path / "long.jsonl", [_row("long", step) for step in range(total)])
     process = _start_import(service, key, file)
-    until(lambda: service.size() > before, "the first batch")
+    eventually(lambda: service.size() > before, "the first batch")
     process.kill()
     process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == -signal.SIGKILL, "the import was over before it could be interrupted"
@@ -162,7 +162,7 @@ def test_import_goes_on_when_the_service_comes_back(fresh_ledger: tuple[Path, di
         key, before, total = service.create_key()["key"], service.size(), 3000
         file = write_rows(tmp_path / "long.jsonl", [_row("long", step) for step in range(total)])
         process = _start_import(service, key, file)
-        until(lambda: service.size() > before, "the first batch")
+        eventually(lambda: service.size() > before, "the first batch")
         service.kill()
         service.start()
         output, errors = process.communicate(timeout=60)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, digests, done, refused, run_together, until
-from tests.running import Service, environment, run_ledger
+from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, digests, done, refused, run_together
+from tests.running import Service, environment, eventually, run_ledger
 
 _UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _VKEY_END = r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*"
@@ -117,7 +117,7 @@ def test_init_killed_half_way(tmp_path: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until(lambda name=name, process=process: (data / name).exists() or process.poll() is not None, name)
+        eventually(lambda name=name, process=process: (data / name).exists() or process.poll() is not None, name)
         process.kill()
         process.wait(WAIT_SECONDS)
     if not (data / "ledger.db").exists():

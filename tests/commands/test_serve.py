@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, done, misused, post, refused, until
-from tests.running import Service, environment, event, run_ledger
+from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, done, misused, post, refused
+from tests.running import Service, environment, event, eventually, run_ledger
 
 Ledger = tuple[Path, dict[str, str]]
 
@@ -78,7 +78,7 @@ def test_serve_answers_what_it_took_before_it_stops(fresh_ledger: Ledger) -> Non
             return False
         return True
 
-    until(gone, "the service to take no more connections")
+    eventually(gone, "the service to take no more connections")
     answers = [request.finish() for request in requests]
     assert service.process.wait(WAIT_SECONDS) == 0
     items = []

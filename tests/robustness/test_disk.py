@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.commands.outcomes import checked_sizes, done, refused, until
-from tests.running import Service, event, run_ledger
+from tests.commands.outcomes import checked_sizes, done, refused
+from tests.running import Service, event, eventually, run_ledger
 
 Ledger = tuple[Path, dict[str, str]]
 Mount = Callable[[str], Path]
@@ -124,7 +124,7 @@ def test_disk_full_under_a_running_service(disk: Path, template_ledger: Ledger) 
         _check_all_there(service, acknowledged)
         with service.client(verify=False) as owner:
             last = f"/api/v1/receipts/{acknowledged[-1]['event_id']}"
-            until(lambda: owner.get(last).json()["root"] is not None, "the root log to go on as well")
+            eventually(lambda: owner.get(last).json()["root"] is not None, "the root log to go on as well")
         assert service.terminate() == 0
         assert checked_sizes(done(run_ledger("check", "--replay", data=service.data)))[0] == size + 20
     finally:

@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, done, refused, until
+from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, done, refused
 from tests.robustness.outside import listed
-from tests.running import Service, event, run_ledger
+from tests.running import Service, event, eventually, run_ledger
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +193,6 @@ def test_afterwards_all_is_well(service: Service) -> None:
     size = service.size()
     assert checked_sizes(done(run_ledger("check", "--replay", data=service.data)))[0] == size
     assert service.terminate() == 0
-    until(lambda: not (service.data / "serve.sock").exists(), "the socket to go")
+    eventually(lambda: not (service.data / "serve.sock").exists(), "the socket to go")
     assert checked_sizes(done(run_ledger("check", data=service.data)))[0] == size
     assert "Traceback" not in service.log_path.read_text()

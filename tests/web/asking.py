@@ -5,8 +5,7 @@ import base64
 import hashlib
 import json
 import re
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,17 +91,6 @@ def decode_hashes(values: list[str]) -> list[bytes]:
 
 def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
-
-
-def eventually(probe: Callable[[], _Result | None], seconds: float = 20) -> _Result:
-    """The first result of `probe` that is not None or False; it is asked again until then."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        result = probe()
-        if result:
-            return result
-        time.sleep(0.02)
-    raise AssertionError(f"nothing after {seconds} s of asking")
 
 
 class Clock:

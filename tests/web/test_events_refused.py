@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.running import event
-from tests.web.asking import API, event_with, eventually, locations, problem_of, report, verified
+from tests.running import event, eventually
+from tests.web.asking import API, event_with, locations, problem_of, report, verified
 
 EVENT = ["body", "events", 0]
 PAYLOAD = [*EVENT, "payload"]

@@ -9,8 +9,8 @@ import ledger
 from ledger.app import Application
 from ledger.settings import Settings
 from ledger.web.health import _is_loopback
-from tests.running import event
-from tests.web.asking import API, application, asgi_client, eventually, problem_of, report
+from tests.running import event, eventually
+from tests.web.asking import API, application, asgi_client, problem_of, report
 
 
 def test_health_says_four_things_and_two(nobody):

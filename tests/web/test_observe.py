@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from tests.running import Service, event
-from tests.web.asking import API, eventually, report
+from tests.running import Service, event, eventually
+from tests.web.asking import API, report
 
 ORIGIN = "https://console.example"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

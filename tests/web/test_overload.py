@@ -5,8 +5,8 @@ import asyncio
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.running import Service, event
-from tests.web.asking import API, application, asgi_client, eventually, problem_of
+from tests.running import Service, event, eventually
+from tests.web.asking import API, application, asgi_client, problem_of
 
 CALLERS = 8
 ROUNDS = 12

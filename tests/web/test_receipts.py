@@ -14,14 +14,13 @@ from ledger_verify.canonical import parse_jcs_file
 
 from ledger.tlog.note import parse_vkey
 from ledger.tlog.proof import parse_tlog_proof, verify_tlog_proof
-from tests.running import Service, event, run_ledger
+from tests.running import Service, event, eventually, run_ledger
 from tests.web.asking import (
     API,
     NO_SUCH_EVENT,
     application,
     asgi_client,
     disclosed,
-    eventually,
     locations,
     problem_of,
     report,

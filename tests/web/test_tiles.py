@@ -10,8 +10,8 @@ from ledger_verify.merkle import CompactRange, leaf_hash
 from ledger_verify.note import open_note
 
 from ledger.tlog.tiles import TilePath, parse_bundle
-from tests.running import Service, event
-from tests.web.asking import API, eventually, problem_of, report
+from tests.running import Service, event, eventually
+from tests.web.asking import API, problem_of, report
 
 WIDTH = 256
 HASH = 32

@@ -11,7 +11,7 @@ from ledger_verify.day import verify_day_file
 from ledger_verify.merkle import CompactRange, leaf_hash, verify_consistency, verify_inclusion
 from ledger_verify.note import open_note
 
-from tests.running import event, run_verifier
+from tests.running import event, eventually, run_verifier
 from tests.web.asking import (
     API,
     NO_SUCH_EVENT,
@@ -20,7 +20,6 @@ from tests.web.asking import (
     application,
     asgi_client,
     decode_hashes,
-    eventually,
     locations,
     problem_of,
     report,
