@@ -16,6 +16,7 @@ from ledger.log.days import DayDocument
 from ledger.log.receipts import Receipt
 from ledger.log.report import Report
 from ledger.log.roots import RootLog
+from ledger.log.store import Store
 from ledger.log.working_copy import Moment
 from ledger.settings import Settings
 from ledger.tenant import routes as key_routes
@@ -35,9 +36,16 @@ _log = structlog.get_logger("ledger.app")
 class Application:
     """The ASGI application of one process."""
 
-    def __init__(self, settings: Settings, *, jobs: bool = True, clock: Callable[[], int] = clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        jobs: bool = True,
+        clock: Callable[[], int] = clock,
+        store: Store | None = None,
+    ) -> None:
         self._settings = settings
-        self._ledger = open_ledger(settings, clock=clock)
+        self._ledger = open_ledger(settings, clock=clock, store=store)
         self._resolver = KeyResolver(self._ledger)
         self._roots = RootLog(self._ledger)
         self._scheduler = schedule(self._roots, settings.root_interval) if jobs else None

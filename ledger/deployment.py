@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger of a data directory, opened: what service and commands have in common, nothing of HTTP."""
+"""The ledger of a data directory or a database, opened: what service and commands have in common, nothing of HTTP."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from ledger.log.errors import ConfigurationError
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Ledger
+from ledger.log.lock import DirectoryLock
+from ledger.log.store import Store
+from ledger.log.store.keys import PostgresKeys, SqliteKeys
+from ledger.log.store.postgres import PostgresStore
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, read_master_key
 from ledger.settings import Settings
@@ -23,9 +29,49 @@ def clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def open_ledger(settings: Settings, *, read_only: bool = False, clock: Callable[[], int] = clock) -> Ledger:
-    """The ledger in a data directory. Raises ConfigurationError, saying what to do."""
-    store = SqliteStore(settings.database, read_only=read_only)
-    vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
-    keystore = Keystore(settings.keystore, vault, read_only=read_only)
-    return Ledger(store, keystore, vault, TENANT_PARTS, clock, settings.max_queued)
+def open_store(settings: Settings, *, read_only: bool = False) -> Store:
+    """The store with the log. Raises ConfigurationError, saying what to do."""
+    if settings.database_url is None:
+        return SqliteStore(settings.database, read_only=read_only)
+    return PostgresStore(settings.database_url, read_only=read_only)
+
+
+def open_keystore(settings: Settings, vault: Vault, *, read_only: bool = False) -> Keystore:
+    """The data keys. Raises ConfigurationError when there are none: an empty keystore would make everything that is
+    sealed look erased.
+    """
+    if settings.keystore_url is None:
+        return Keystore(SqliteKeys(settings.keystore, read_only=read_only), vault)
+    return Keystore(PostgresKeys(settings.keystore_url), vault)
+
+
+def open_ledger(
+    settings: Settings, *, read_only: bool = False, clock: Callable[[], int] = clock, store: Store | None = None
+) -> Ledger:
+    """The ledger of these settings, or the one in a store of the caller's own. Raises ConfigurationError, saying what
+    to do.
+    """
+    store = store or open_store(settings, read_only=read_only)
+    try:
+        vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
+        keystore = open_keystore(settings, vault, read_only=read_only)
+        return Ledger(store, keystore, vault, TENANT_PARTS, clock, settings.max_queued)
+    except BaseException:
+        store.close()
+        raise
+
+
+@contextmanager
+def sole_writer(settings: Settings) -> Iterator[None]:
+    """Hold a data directory for writing. Raises ConfigurationError when there is no ledger in it, InUseError when
+    another process has it.
+
+    In PostgreSQL several processes may write; what they do is put in order there.
+    """
+    if settings.shared:
+        yield
+        return
+    if not settings.database.exists():
+        raise ConfigurationError(f"no ledger in {settings.data}: run `ledger init --data {settings.data}` first")
+    with DirectoryLock(settings.data):
+        yield

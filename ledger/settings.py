@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,8 +11,17 @@ class Settings:
     data: Path
     """Directory with the database, the keystore, the master key and the socket."""
 
+    database_url: str | None = field(default=None, repr=False)
+    """PostgreSQL database of the log; None keeps it in `data/ledger.db`."""
+
+    keystore_url: str | None = field(default=None, repr=False)
+    """PostgreSQL database of the data keys, another one than the log's; None keeps them in `data/keystore.db`."""
+
     master_key: str | None = field(default=None, repr=False)
-    """Base64 of the master key; None reads it from `data/master.key`."""
+    """Base64 of the master key; None reads it from a file."""
+
+    master_key_path: Path | None = None
+    """File of the master key; None is `data/master.key`."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -32,6 +42,16 @@ class Settings:
     """Log a line per request; paths without read tokens, never a query or a body."""
 
     @property
+    def shared(self) -> bool:
+        """Whether several processes may serve this ledger."""
+        return self.database_url is not None
+
+    @property
+    def where(self) -> str:
+        """The ledger's place, to be shown: of a URL neither user nor password."""
+        return str(self.data) if self.database_url is None else _without_secrets(self.database_url)
+
+    @property
     def database(self) -> Path:
         return self.data / "ledger.db"
 
@@ -41,7 +61,7 @@ class Settings:
 
     @property
     def master_key_file(self) -> Path:
-        return self.data / "master.key"
+        return self.master_key_path or self.data / "master.key"
 
     @property
     def socket(self) -> Path:
@@ -50,3 +70,9 @@ class Settings:
     @property
     def verifier(self) -> Path:
         return self.data / "ledger-verify.pyz"
+
+
+def _without_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"PostgreSQL {host}{parts.path}" if parts.scheme else "PostgreSQL"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ledger init`: a new ledger in an empty directory, or nothing."""
+"""`ledger init`: a new ledger in an empty directory or database, or nothing."""
 
 import hashlib
 import re
@@ -19,6 +19,9 @@ from ledger.log.events.tenants import TenantCreated
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Release, data_key, initialise
 from ledger.log.lock import DirectoryLock
+from ledger.log.store import Store
+from ledger.log.store.keys import KeyTable, PostgresKeys, SqliteKeys
+from ledger.log.store.postgres import PostgresStore
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, create_master_key, read_master_key
 from ledger.log.working_copy import Draft, Log
@@ -49,6 +52,7 @@ def command(settings: Settings, origin: str, as_json: bool) -> None:
     Examples:
       ledger init
       ledger init --origin ledger.example.com --data /srv/ledger --json
+      ledger init --origin ledger.example.com --database-url postgresql://ledger@db/ledger
     """
     created = create_ledger(settings, origin)
     if as_json:
@@ -59,8 +63,10 @@ def command(settings: Settings, origin: str, as_json: bool) -> None:
     click.echo(f"log vkey   {created.log_vkey}")
     click.echo(f"root vkey  {created.root_vkey}")
     say("The owner key is shown this once. Give the two vkeys to whoever is to verify receipts.")
-    say(f"Keep {settings.master_key_file} and {settings.keystore} backed up apart from the database.")
-    say(f"Next: ledger serve --data {settings.data}")
+    keys = "the keystore database" if settings.keystore_url else settings.keystore
+    say(f"Keep {settings.master_key_file} and {keys} backed up apart from the database.")
+    place = " --database-url URL" if settings.shared else ""
+    say(f"Next: ledger serve --data {settings.data}{place}")
 
 
 def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = clock) -> NewLedger:
@@ -72,36 +78,56 @@ def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = cl
     with DirectoryLock(settings.data):
         if settings.database.exists():
             raise ConflictError(f"there is a ledger in {settings.data} already; nothing was changed")
+        store = None if settings.database_url is None else PostgresStore.initialise(settings.database_url)
         release = _write_verifier(settings.verifier)
         if settings.master_key is None and not settings.master_key_file.exists():
             create_master_key(settings.master_key_file)
         vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
-        # What an init that was cut short left behind belongs to no ledger.
-        settings.keystore.unlink(missing_ok=True)
-        keystore = Keystore.initialise(settings.keystore, vault)
+        keystore = Keystore(_key_table(settings), vault)
+        if store is not None:
+            return _fill(store, keystore, vault, origin, clock, release)
         # Under another name until it is whole: a crash in between leaves no ledger that looks like one.
         unfinished = settings.database.with_suffix(".new")
         for leftover in settings.data.glob(f"{unfinished.name}*"):
             leftover.unlink()
-        store = SqliteStore.initialise(unfinished)
-        now = clock()
-        tenant_id = format_uuid(IdSource(0).next(now))
-        owner: list[NewKey] = []
+        created = _fill(SqliteStore.initialise(unfinished), keystore, vault, origin, clock, release)
+        unfinished.rename(settings.database)
+        return created
 
-        def first_drafts(log: Log) -> list[Draft]:
-            key = data_key(keystore, log, None, now)
-            owner.append(
-                draft_key(vault, log, key, now, role="owner", env="all", label="owner, made by init", actor="operator")
-            )
-            created = TenantCreated(tenant_id=tenant_id, actor="operator")
-            return [Draft(created, subject=tenant_id), owner[0].draft]
 
+def _key_table(settings: Settings) -> KeyTable:
+    if settings.keystore_url is not None:
+        return PostgresKeys.initialise(settings.keystore_url)
+    if settings.shared and settings.keystore.exists():
+        # Perhaps of another ledger, which would be lost without it. Keys of several ledgers do not mix.
+        return SqliteKeys(settings.keystore)
+    # What an init that was cut short left behind belongs to no ledger.
+    settings.keystore.unlink(missing_ok=True)
+    return SqliteKeys.initialise(settings.keystore)
+
+
+def _fill(
+    store: Store, keystore: Keystore, vault: Vault, origin: str, clock: Callable[[], int], release: Release
+) -> NewLedger:
+    """Write the first entries of both logs, in one transaction."""
+    now = clock()
+    tenant_id = format_uuid(IdSource(0).next(now))
+    owner: list[NewKey] = []
+
+    def first_drafts(log: Log) -> list[Draft]:
+        key = data_key(keystore, log, None, now)
+        owner.append(
+            draft_key(vault, log, key, now, role="owner", env="all", label="owner, made by init", actor="operator")
+        )
+        return [Draft(TenantCreated(tenant_id=tenant_id, actor="operator"), subject=tenant_id), owner[0].draft]
+
+    try:
         root_vkey, log_vkey = initialise(
             store, keystore, vault, origin, clock, TENANT_PARTS, tenant_id, first_drafts, release
         )
+    finally:
         store.close()
         keystore.close()
-        unfinished.rename(settings.database)
     return NewLedger(tenant_id, owner[0].secret, log_vkey, root_vkey)
 
 

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that write: through the running service where there is one, else with the same routes in this process.
+"""Commands that write: through the service that holds the data directory, else with the same routes in this process.
 
-Either way the request goes through the one set of handlers, as the operator of the machine: the socket's file mode, or
-the right to lock the data directory, is the credential.
+Either way the request goes through the one set of handlers, as the operator of the machine: the socket's file mode, the
+right to lock the data directory, or access to the database together with the master key, is the credential.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
 
-from ledger.log.errors import ConfigurationError, ConflictError, LedgerError
-from ledger.log.lock import DirectoryLock, InUseError
+from ledger.deployment import sole_writer
+from ledger.log.errors import ConflictError, LedgerError
+from ledger.log.lock import InUseError
 from ledger.settings import Settings
 
 TIMEOUT_SECONDS = 60.0
@@ -21,16 +22,15 @@ TIMEOUT_SECONDS = 60.0
 @asynccontextmanager
 async def operator_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client that acts as the operator. Raises ConfigurationError when there is no ledger to act on."""
-    if not settings.database.exists():
-        raise ConfigurationError(f"no ledger in {settings.data}: run `ledger init --data {settings.data}` first")
-    try:
-        lock = DirectoryLock(settings.data)
-    except InUseError:
-        transport = httpx.AsyncHTTPTransport(uds=str(settings.socket))
-        async with httpx.AsyncClient(transport=transport, base_url="http://ledger", timeout=TIMEOUT_SECONDS) as client:
-            yield client
-        return
-    with lock:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(sole_writer(settings))
+        except InUseError:
+            transport = httpx.AsyncHTTPTransport(uds=str(settings.socket))
+            client = httpx.AsyncClient(transport=transport, base_url="http://ledger", timeout=TIMEOUT_SECONDS)
+            async with client:
+                yield client
+            return
         # Imported here, since a client of the running service needs none of it.
         from ledger.app import Application
 

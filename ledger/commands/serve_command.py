@@ -13,8 +13,8 @@ import uvicorn
 
 from ledger.app import Application
 from ledger.commands.terminal import data_option, option, refusals, say
+from ledger.deployment import sole_writer
 from ledger.log.errors import ConfigurationError
-from ledger.log.lock import DirectoryLock
 from ledger.settings import Settings
 
 BACKLOG = 2048
@@ -47,11 +47,10 @@ def command(
     Examples:
       ledger serve
       ledger serve --data /srv/ledger --host 0.0.0.0 --port 8080
+      ledger serve --database-url postgresql://ledger@db/ledger
     """
     if math.isnan(root_interval):
         raise ConfigurationError("--root-interval is a number of seconds")
-    if not settings.database.exists():
-        raise ConfigurationError(f"no ledger in {settings.data}: run `ledger init --data {settings.data}` first")
     serve(
         replace(
             settings,
@@ -68,7 +67,7 @@ def command(
 
 def serve(settings: Settings) -> None:
     """Serve until a signal. Raises InUseError when another process serves the directory."""
-    with DirectoryLock(settings.data):
+    with sole_writer(settings):
         application = Application(settings)
         config = uvicorn.Config(
             application,
@@ -83,20 +82,21 @@ def serve(settings: Settings) -> None:
             backlog=BACKLOG,
         )
         server = uvicorn.Server(config)
-        sockets = [_listen_tcp(settings), _listen_unix(settings)]
+        # The operator's socket is for a directory that this process alone may write to; others may write to a database.
+        sockets = [_listen_tcp(settings)] if settings.shared else [_listen_tcp(settings), _listen_unix(settings)]
         # For a signal before the server listens to signals itself, and for the one that it raises again after it has
         # drained: drained is a success.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: setattr(server, "should_exit", True))
         address, port = sockets[0].getsockname()[:2]
-        say(f"ledger: serving {settings.data} on http://{address}:{port}")
+        say(f"ledger: serving {settings.where} on http://{address}:{port}")
         try:
             server.run(sockets)
             if not server.started:
                 raise ConfigurationError("the service did not start; its log says why")
         finally:
-            with suppress(FileNotFoundError):
-                settings.socket.unlink()
+            if not settings.shared:
+                settings.socket.unlink(missing_ok=True)
 
 
 def _listen_tcp(settings: Settings) -> socket.socket:

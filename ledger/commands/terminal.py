@@ -29,13 +29,30 @@ def option(flag: str, *names: str, **attributes: Any) -> Callable[[_Function], _
 
 
 def data_option(function: _Function) -> _Function:
-    """`--data DIR`, with the master key from the environment: the command gets a `settings` argument."""
+    """Where the ledger is and what opens it: the command gets a `settings` argument."""
 
     @option("--data", type=click.Path(path_type=Path, file_okay=False), default="ledger-data", help="data directory")
+    @option("--database-url", help="PostgreSQL database with the log, e.g. postgresql://ledger@db/ledger")
+    @option("--keystore-url", help="PostgreSQL database with the data keys, apart from the log's")
+    @option("--master-key-file", type=click.Path(path_type=Path), help="file with the master key, instead of in --data")
     @click.option("--master-key", envvar="LEDGER_MASTER_KEY", hidden=True)
     @functools.wraps(function)
-    def wrapped(data: Path, master_key: str | None, **arguments: Any) -> Any:
-        return function(settings=Settings(data=data, master_key=master_key), **arguments)
+    def wrapped(
+        data: Path,
+        database_url: str | None,
+        keystore_url: str | None,
+        master_key_file: Path | None,
+        master_key: str | None,
+        **arguments: Any,
+    ) -> Any:
+        settings = Settings(
+            data=data,
+            database_url=database_url or None,
+            keystore_url=keystore_url or None,
+            master_key=master_key,
+            master_key_path=master_key_file,
+        )
+        return function(settings=settings, **arguments)
 
     return wrapped  # type: ignore[return-value]
 

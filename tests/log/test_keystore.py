@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ledger.log.errors import ConfigurationError, DamagedError, UnavailableError
 from ledger.log.keystore import CACHE_KEYS, DataKey, Keystore
+from ledger.log.store.keys import SqliteKeys
 from ledger.log.vault import Vault
 
 VAULT = Vault(bytes(32))
@@ -26,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def keystore(path: Path) -> Iterator[Keystore]:
-    opened = Keystore.initialise(path, VAULT)
+    opened = Keystore(SqliteKeys.initialise(path), VAULT)
     yield opened
     opened.close()
 
@@ -47,7 +48,7 @@ def destroy(path: Path, key: DataKey) -> None:
 @given(st.lists(BUCKETS | st.just("flush") | st.just("reopen"), max_size=20))
 def test_bucket_has_one_key_for_ever(tmp_path_factory: pytest.TempPathFactory, steps: list[object]) -> None:
     path = tmp_path_factory.mktemp("keystore") / "keystore.db"
-    keystore, keys = Keystore.initialise(path, VAULT), dict[object, DataKey]()
+    keystore, keys = Keystore(SqliteKeys.initialise(path), VAULT), dict[object, DataKey]()
     for step in steps:
         if isinstance(step, tuple):
             key = keystore.key_for(*step)
@@ -58,7 +59,7 @@ def test_bucket_has_one_key_for_ever(tmp_path_factory: pytest.TempPathFactory, s
             assert sorted(stored(path)) == sorted(key.key_id for key in keys.values())
         if step == "reopen":
             keystore.close()
-            keystore = Keystore(path, VAULT)
+            keystore = Keystore(SqliteKeys(path), VAULT)
     assert len({key.key_id for key in keys.values()}) == len({key.key for key in keys.values()}) == len(keys)
     keystore.close()
 
@@ -67,7 +68,7 @@ def test_key_is_durable_only_once_it_is_flushed(path: Path, keystore: Keystore) 
     key = keystore.key_for(1, b"a", 20_000)
     assert stored(path) == []
     keystore.flush()
-    other = Keystore(path, VAULT)
+    other = Keystore(SqliteKeys(path), VAULT)
     assert other.find(key.key_id) == key and other.key_for(1, b"a", 20_000) == key
     other.close()
 
@@ -99,7 +100,7 @@ def test_find_gives_none_for_an_unknown_key(keystore: Keystore) -> None:
 def test_flush_that_fails_keeps_the_keys_for_the_next_one(path: Path, keystore: Keystore) -> None:
     """Another process holds the file: the keys stay in memory, and nothing is lost or written twice."""
     key = keystore.key_for(1, b"a", 20_000)
-    keystore._connection.execute("pragma busy_timeout = 0")
+    keystore._table._connection.execute("pragma busy_timeout = 0")
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("begin exclusive")
     for _ in range(2):
@@ -143,19 +144,19 @@ def test_two_threads_get_the_same_key(keystore: Keystore) -> None:
 
 def test_keystore_that_cannot_be_opened_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is missing: restore it"):
-        Keystore(tmp_path / "keystore.db", VAULT)
+        Keystore(SqliteKeys(tmp_path / "keystore.db"), VAULT)
     with pytest.raises(ConfigurationError, match="cannot be made"):
-        Keystore.initialise(tmp_path / "missing" / "keystore.db", VAULT)
+        Keystore(SqliteKeys.initialise(tmp_path / "missing" / "keystore.db"), VAULT)
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"not a database" * 100)
     with pytest.raises(ConfigurationError, match="cannot be opened"):
-        Keystore(broken, VAULT)
+        Keystore(SqliteKeys(broken), VAULT)
 
 
 def test_key_sealed_under_another_master_key_is_damage(path: Path, keystore: Keystore) -> None:
     key = keystore.key_for(1, b"a", 20_000)
     keystore.flush()
-    other = Keystore(path, Vault(bytes(range(32))))
+    other = Keystore(SqliteKeys(path), Vault(bytes(range(32))))
     with pytest.raises(DamagedError, match="another master key"):
         other.find(key.key_id)
     with pytest.raises(DamagedError, match="another master key"):

@@ -26,6 +26,7 @@ from ledger.log.report import Reporter, dedup_keys, draft_report, read_report
 from ledger.log.roots import RootLog
 from ledger.log.sequencer import Appended
 from ledger.log.store import Store
+from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, create_master_key, read_master_key
 from ledger.log.working_copy import Decide, Draft, Log, Moment
@@ -57,7 +58,7 @@ def make_ledger(folder: Path) -> None:
     settings = Settings(data=folder)
     vault = Vault(create_master_key(settings.master_key_file))
     store = SqliteStore.initialise(settings.database)
-    keystore = Keystore.initialise(settings.keystore, vault)
+    keystore = Keystore(SqliteKeys.initialise(settings.keystore), vault)
     settings.verifier.write_bytes(b"not a verifier")
     tenant_id = format_uuid(IdSource(0).next(NOON))
 
@@ -93,7 +94,7 @@ class World:
         self.settings = Settings(data=folder)
         vault = Vault(read_master_key(self.settings.master_key_file, None))
         store = wrap(SqliteStore(self.settings.database))
-        keystore = Keystore(self.settings.keystore, vault)
+        keystore = Keystore(SqliteKeys(self.settings.keystore), vault)
         self.ledger = Ledger(store, keystore, vault, PARTS, self.clock, max_queued)
         self.log = self.ledger.log(TENANT)
         self.root = self.ledger.root

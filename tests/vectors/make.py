@@ -25,6 +25,7 @@ from ledger.log.receipts import fresh_receipt, receipt
 from ledger.log.report import Reporter, dedup_keys, draft_report, read_report
 from ledger.log.roots import RootLog
 from ledger.log.sequencer import Log
+from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault
 
@@ -48,7 +49,7 @@ class Clock:
 def new_ledger(folder: Path, clock: Clock) -> Ledger:
     vault = Vault(bytes(32))
     store = SqliteStore.initialise(folder / "ledger.db")
-    keystore = Keystore.initialise(folder / "keystore.db", vault)
+    keystore = Keystore(SqliteKeys.initialise(folder / "keystore.db"), vault)
     release = Release("0.1.0", "00" * 32)
     initialise(store, keystore, vault, "example.com", clock, TENANT_PARTS, "tenant", lambda log: [], release)
     return Ledger(store, keystore, vault, TENANT_PARTS, clock)

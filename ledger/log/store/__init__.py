@@ -13,7 +13,9 @@ whole or not at all:
 A batch for a log that was not named makes that log: its LogRecord is among the side rows (ConflictError when it
 exists).
 
-`build` may be called again with fresher heads, so it must not keep anything of an earlier call.
+`build` may be called again with fresher heads, or with more dedup keys known, so it must not keep anything of an
+earlier call: a store may leave it to its unique index to find that a key is taken, and look up only then. What is
+committed was built with all of them known.
 
 Reading is by log number and leaf index, never under a lock; a reader sees committed data only.
 """
@@ -23,6 +25,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from ledger.tlog.edge import FullTile
+
+SEARCH_SPAN = 50_000
+"""A listing looks at this many entries for one answer; with a rare filter it returns a short page and a cursor."""
 
 ROOT_LOG = 0
 """Number of the root log; tenant logs count from 1."""
@@ -160,6 +165,11 @@ Build = Callable[[Mapping[int, Head], Mapping[bytes, Known]], Sequence[Batch]]
 class Store(Protocol):
     """See the module's text for `append`. Every method may raise UnavailableError."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write to the same logs, so that what this one knows can be out of date."""
+        ...
+
     def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None: ...
 
     def logs(self) -> list[LogRecord]: ...
@@ -167,6 +177,10 @@ class Store(Protocol):
     def heads(self) -> dict[int, Head]: ...
 
     def head(self, log_number: int) -> Head: ...
+
+    def positions(self, log_numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """(size, last governing index) of these logs as committed now: the cheapest way to see that one moved."""
+        ...
 
     def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
         """Leaves [start, stop), as many as exist; at most a few thousand at a time."""

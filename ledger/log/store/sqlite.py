@@ -16,6 +16,7 @@ from typing import Any
 
 from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, OutcomeUnknownError, UnavailableError
 from ledger.log.store import (
+    SEARCH_SPAN,
     Batch,
     Build,
     CommittedHead,
@@ -34,8 +35,6 @@ from ledger.log.store import (
 
 SCHEMA_VERSION = 1
 PAGE_BYTES = 16384
-# A listing looks at this many entries for one answer; with a rare filter it returns a short page and a cursor.
-SEARCH_SPAN = 50_000
 
 _SQL = named_sql.load("sqlite.sql")
 _INDEX_MASK = (1 << 40) - 1
@@ -50,6 +49,8 @@ def _tile_position(log_number: int, level: int, number: int) -> int:
 
 
 class SqliteStore:
+    shared = False
+
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open the database at `path`. Raises ConfigurationError when it is not there or of another version."""
         self._path = path
@@ -224,6 +225,11 @@ class SqliteStore:
             return self._head(self._reader(), log_number)
         except sqlite3.Error as error:
             raise UnavailableError(f"the store cannot be read: {error}", retry_after=5) from error
+
+    def positions(self, log_numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+        return {
+            number: (head.size, head.last_governing) for number, head in self.heads().items() if number in log_numbers
+        }
 
     def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
         return [

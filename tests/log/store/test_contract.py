@@ -18,6 +18,7 @@ from ledger.log.store import (
     Head,
     Known,
     LogRecord,
+    Row,
     Sealed,
     Secret,
     Store,
@@ -51,19 +52,28 @@ def test_appended_rows_are_read_back_as_they_were(store: Store) -> None:
     assert store.heads() == {0: head(1), 1: head(3, 1)}
 
 
+def unknown(keys: list[bytes], known: Mapping[bytes, Known], size: int) -> list[Row]:
+    """Rows for the keys that nobody has used."""
+    left = [key for key in keys if key not in known]
+    return [row(size + place, dedup=key, request=b"r") for place, key in enumerate(left)]
+
+
 def test_append_sees_the_head_and_the_known_keys(store: Store) -> None:
     add(store, *(row(i, dedup=bytes([i]) * 16, request=b"r%d" % i) for i in range(1, 6)))
+    keys = [bytes([i]) * 16 for i in (2, 5, 9)]
     seen: list[Any] = []
 
     def build(heads: Mapping[int, Head], known: Mapping[bytes, Known]) -> list[Batch]:
         seen.append((dict(heads), dict(known)))
-        return []
+        rows = unknown(keys, known, heads[1].size)
+        return [Batch(1, head(6 + len(rows)), rows, [])]
 
-    keys = [bytes([i]) * 16 for i in (2, 5, 9)]
     store.append([1, 0], keys, build)
-    assert seen == [
-        ({0: head(1), 1: head(6)}, {keys[0]: Known(2, event_id(2), b"r2"), keys[1]: Known(5, event_id(5), b"r5")})
-    ]
+    assert seen[-1] == (
+        {0: head(1), 1: head(6)},
+        {keys[0]: Known(2, event_id(2), b"r2"), keys[1]: Known(5, event_id(5), b"r5")},
+    )
+    assert [row.dedup for row in store.rows(1, 6, 10)] == [keys[2]]
 
 
 def test_any_number_of_dedup_keys_can_be_looked_up(store: Store) -> None:
@@ -73,10 +83,12 @@ def test_any_number_of_dedup_keys_can_be_looked_up(store: Store) -> None:
 
     def build(heads: Mapping[int, Head], known: Mapping[bytes, Known]) -> list[Batch]:
         found.update(known)
-        return []
+        rows = unknown(keys, known, heads[1].size)
+        return [Batch(1, head(2000 + len(rows)), rows, [])]
 
     store.append([1], keys, build)
     assert {key: known.leaf_index for key, known in found.items()} == {keys[i]: i for i in range(1, 2000)}
+    assert store.head(1).size == 3001
 
 
 @pytest.mark.parametrize("error", [ConflictError("no"), KeyError("bug"), KeyboardInterrupt()])

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where data keys are kept: a table of sealed keys in a file, or in a database, of its own.
+
+It is apart from the log's database and its backups, because erasing means destroying a key. `ledger/log/keystore.py` is
+the only user, and only it can open what lies here.
+"""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import psycopg
+
+from ledger.log.errors import ConfigurationError, UnavailableError
+from ledger.log.store import named_sql
+from ledger.log.store.postgres_connection import connect
+
+_SQL = named_sql.load("keys.sql")
+
+
+class SealedKey(NamedTuple):
+    """A row: `day` counts from 1970-01-01 UTC, `bucket` is a keyed digest of whose data it is."""
+
+    key_id: bytes
+    log_number: int
+    bucket: bytes
+    day: int
+    sealed: bytes
+
+
+class KeyTable(Protocol):
+    """Every method may raise UnavailableError."""
+
+    def of_bucket(self, log_number: int, bucket: bytes, day: int) -> tuple[bytes, bytes] | None:
+        """(key_id, sealed) of a bucket and day; always the same one where two processes made one each."""
+        ...
+
+    def of_id(self, key_id: bytes) -> bytes | None: ...
+
+    def insert(self, keys: Sequence[SealedKey]) -> None:
+        """Add keys, all or none, synced when it returns. One that is there already is left alone."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SqliteKeys:
+    """The file keeps no journal of old pages and overwrites what it deletes."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the file. Raises ConfigurationError when it is missing: a new one in its place would make everything
+        that is sealed look erased.
+        """
+        if not path.exists():
+            raise ConfigurationError(f"the keystore {path} is missing: restore it from its backup")
+        try:
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            self._connection.execute("select count(*) from data_keys").fetchone()
+            if not read_only:
+                self._connection.executescript("pragma synchronous = full; pragma secure_delete = on;")
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"keystore {path} cannot be opened: {error}") from error
+
+    @classmethod
+    def initialise(cls, path: Path) -> "SqliteKeys":
+        """Make a new, empty file. Raises ConfigurationError when it exists or cannot be made."""
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            connection = sqlite3.connect(path, isolation_level=None)
+            try:
+                connection.executescript(f"pragma journal_mode = delete; {named_sql.read('sqlite_keys_schema.sql')}")
+            finally:
+                connection.close()
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(f"keystore {path} cannot be made: {error}") from error
+        return cls(path)
+
+    def of_bucket(self, log_number: int, bucket: bytes, day: int) -> tuple[bytes, bytes] | None:
+        found: tuple[bytes, bytes] | None = self._one("select_of_bucket", (log_number, bucket, day))
+        return found
+
+    def of_id(self, key_id: bytes) -> bytes | None:
+        row = self._one("select_of_id", (key_id,))
+        return None if row is None else row[0]
+
+    def _one(self, name: str, parameters: Sequence[Any]) -> Any:
+        try:
+            return self._connection.execute(_SQL[name].replace("%s", "?"), parameters).fetchone()
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the keystore cannot be read: {error}") from error
+
+    def insert(self, keys: Sequence[SealedKey]) -> None:
+        try:
+            self._connection.execute("begin immediate")
+            self._connection.executemany(_SQL["insert"].replace("%s", "?"), keys)
+            self._connection.execute("commit")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            raise UnavailableError(f"the keystore cannot be written: {error}") from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class PostgresKeys:
+    """A database of its own, for services on several hosts. The keystore lets one thread in at a time."""
+
+    def __init__(self, url: str) -> None:
+        """Connect. Raises ConfigurationError when that fails, or when there is no keystore in the database."""
+        self._url = url
+        self._connection = connect(url)
+        if self._connection.execute("select to_regclass('data_keys')").fetchone() == (None,):
+            raise ConfigurationError("--keystore-url names a database without a keystore: restore it from its backup")
+
+    @classmethod
+    def initialise(cls, url: str) -> "PostgresKeys":
+        """Make the table where it is not there yet. Raises ConfigurationError."""
+        with connect(url) as connection:
+            try:
+                connection.execute(named_sql.read("postgres_keys_schema.sql").encode())
+            except psycopg.Error as error:
+                raise ConfigurationError(f"the keystore cannot be made: {str(error).strip()}") from error
+        return cls(url)
+
+    def of_bucket(self, log_number: int, bucket: bytes, day: int) -> tuple[bytes, bytes] | None:
+        rows = self._ask("select_of_bucket", (log_number, bucket, day))
+        return rows[0] if rows else None
+
+    def of_id(self, key_id: bytes) -> bytes | None:
+        rows = self._ask("select_of_id", (key_id,))
+        return rows[0][0] if rows else None
+
+    def insert(self, keys: Sequence[SealedKey]) -> None:
+        try:
+            connection = self._connected()
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.executemany(_SQL["insert"], keys)
+        except psycopg.Error as error:
+            # Whether it was written or not: the same keys are inserted again by the next try.
+            raise UnavailableError(f"the keystore cannot be written: {str(error).strip()}") from error
+
+    def _ask(self, name: str, parameters: Sequence[Any]) -> list[Any]:
+        # A connection that broke since it was last used is replaced and asked once more.
+        with suppress(psycopg.OperationalError):
+            return self._connected().execute(_SQL[name], parameters, binary=True).fetchall()
+        self._connection.close()
+        try:
+            return self._connected().execute(_SQL[name], parameters, binary=True).fetchall()
+        except psycopg.Error as error:
+            raise UnavailableError(f"the keystore cannot be read: {str(error).strip()}") from error
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._connection.closed:
+            try:
+                self._connection = connect(self._url)
+            except ConfigurationError as error:
+                raise UnavailableError(error.message, retry_after=5) from error
+        return self._connection
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store on PostgreSQL 15 or later: several processes on several hosts write to the same logs.
+
+Reading goes through a small pool of connections. Writing has a connection of its own (`postgres_writer.py`), used by
+one thread at a time. What several processes write at once is put in order by the locks on the rows of `heads`.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, UnavailableError
+from ledger.log.store import (
+    SEARCH_SPAN,
+    Build,
+    CommittedHead,
+    Day,
+    Filter,
+    Head,
+    LogRecord,
+    Page,
+    Row,
+    Sealed,
+    named_sql,
+)
+from ledger.log.store.postgres_connection import APPLICATION_NAME, CONNECT_SECONDS, connect, settle
+from ledger.log.store.postgres_writer import Writer
+
+SCHEMA_VERSION = 1
+OLDEST_SERVER = 150000
+READERS = 8
+
+_SQL = named_sql.load("postgres.sql")
+_MIGRATION_LOCK = 0x6C6564676572
+"""Key of the advisory lock under which the schema is made or changed ("ledger")."""
+
+_Result = TypeVar("_Result")
+
+
+class PostgresStore:
+    shared = True
+
+    def __init__(self, url: str, *, read_only: bool = False, empty: bool = False) -> None:
+        """Open the database at `url`; `empty` where no ledger is in it yet.
+
+        Raises ConfigurationError when it cannot be reached, is of a newer format, or holds no ledger.
+        """
+        with connect(url) as connection:
+            _require_server(connection)
+            version = _schema_version(connection)
+            if version is None or (not empty and _is_empty(connection)):
+                raise ConfigurationError("there is no ledger in this database: run `ledger init` first, or restore it")
+            if version > SCHEMA_VERSION or (version < SCHEMA_VERSION and read_only):
+                raise ConfigurationError(f"the database has format {version}, this program reads {SCHEMA_VERSION}")
+            if version < SCHEMA_VERSION:
+                _migrate(connection)
+        self._read_only = read_only
+        self._pool = ConnectionPool(
+            url,
+            min_size=1,
+            max_size=READERS,
+            kwargs={"autocommit": True, "connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION_NAME},
+            configure=settle,
+            timeout=CONNECT_SECONDS,
+            name="ledger-readers",
+            open=True,
+        )
+        self._writer = Writer(url)
+        self._write_lock = threading.Lock()
+
+    @classmethod
+    def initialise(cls, url: str) -> "PostgresStore":
+        """Make the tables, or use those that an earlier try left without a ledger in them.
+
+        Raises ConflictError when a ledger is there, ConfigurationError when the database cannot be used.
+        """
+        with connect(url) as connection:
+            _require_server(connection)
+            with connection.transaction():
+                connection.execute("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+                if _schema_version(connection) is None:
+                    _run_script(connection, named_sql.read("postgres_schema.sql"))
+                    connection.execute("insert into schema_version values (%s)", (SCHEMA_VERSION,))
+                elif not _is_empty(connection):
+                    raise ConflictError("there is a ledger in this database already; nothing was changed")
+        return cls(url, empty=True)
+
+    def close(self) -> None:
+        self._writer.close()
+        self._pool.close()
+
+    # Writing
+
+    def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
+        if self._read_only:
+            raise UnavailableError("the store is open for reading only")
+        with self._write_lock:
+            self._writer.append(log_numbers, dedup_keys, build)
+
+    def put_note(self, name: str, text: str) -> None:
+        if self._read_only:
+            raise UnavailableError("the store is open for reading only")
+        self._all("put_note", (name, text))
+
+    # Reading
+
+    def _all(self, name: str, parameters: Any = ()) -> list[Any]:
+        """The rows of a question. A connection that broke since it was last used is replaced and asked once more:
+        asking twice does no harm.
+        """
+        try:
+            return self._ask(name, parameters)
+        except psycopg.OperationalError:
+            pass
+        except psycopg.Error as error:
+            raise UnavailableError(f"the database cannot be read: {error}", retry_after=5) from error
+        try:
+            self._pool.check()
+            return self._ask(name, parameters)
+        except psycopg.Error as error:
+            raise UnavailableError(f"the database cannot be read: {error}", retry_after=5) from error
+
+    def _ask(self, name: str, parameters: Any) -> list[Any]:
+        with self._pool.connection() as connection:
+            cursor = connection.execute(_SQL[name], parameters, binary=True)
+            return [] if cursor.description is None else cursor.fetchall()
+
+    def _one(self, name: str, parameters: Any = ()) -> Any:
+        rows = self._all(name, parameters)
+        return rows[0] if rows else None
+
+    def logs(self) -> list[LogRecord]:
+        return [LogRecord(*row) for row in self._all("select_logs")]
+
+    def heads(self) -> dict[int, Head]:
+        return {row[0]: _head(*row[1:]) for row in self._all("select_heads")}
+
+    def head(self, log_number: int) -> Head:
+        row = self._one("select_head", (log_number,))
+        if row is None:
+            raise DamagedError(f"the head of log {log_number} is missing: restore the database from a backup")
+        return _head(*row[1:])
+
+    def positions(self, log_numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+        return {number: (size, last) for number, size, last in self._all("select_positions", (list(log_numbers),))}
+
+    def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
+        return [row[0] for row in self._all("select_leaves", (log_number, start, stop))]
+
+    def rows(self, log_number: int, start: int, stop: int) -> list[Row]:
+        return [Row(*row) for row in self._all("select_rows", (log_number, start, stop))]
+
+    def governing(self, log_number: int, start: int) -> Iterator[tuple[int, bytes]]:
+        while rows := self._all("select_governing", (log_number, start)):
+            yield from rows
+            start = rows[-1][0] + 1
+
+    def find(self, log_number: int, event_id: bytes) -> int | None:
+        row = self._one("find", {"log": log_number, "id": event_id})
+        return None if row is None else row[0]
+
+    def sealed(self, log_number: int, index: int) -> Sealed | None:
+        row = self._one("select_sealed", (log_number, index))
+        return None if row is None or row[0] is None else Sealed(*row)
+
+    def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page:
+        start = max(0, below - SEARCH_SPAN)
+        entries: list[tuple[int, bytes]] = self._all(
+            "search",
+            {
+                "log": log_number,
+                "start": start,
+                "stop": below,
+                "types": list(wanted.types) or None,
+                "key_id": wanted.key_id,
+                "agent_id": wanted.agent_id,
+                "tool_name": wanted.tool_name,
+                "verdict": wanted.verdict,
+                "mode": wanted.mode,
+                "env": wanted.env,
+                "only_env": wanted.only_env,
+                "since": wanted.since,
+                "until": wanted.until,
+                "text": None if wanted.text is None else wanted.text.encode(),
+                "limit": limit,
+            },
+        )
+        next_below = entries[-1][0] if len(entries) == limit else start
+        return Page(entries, next_below or None)
+
+    def tile(self, log_number: int, level: int, number: int) -> bytes | None:
+        row = self._one("select_tile", (log_number, level, number))
+        return None if row is None else row[0]
+
+    def tile_roots(self, log_number: int, level: int, start: int, stop: int) -> list[bytes]:
+        return [row[0] for row in self._all("select_tile_roots", (log_number, level, start, stop))]
+
+    def secret(self, name: str) -> bytes | None:
+        row = self._one("select_secret", (name,))
+        return None if row is None else row[0]
+
+    def committed_sizes(self) -> dict[int, int]:
+        return dict(self._all("select_committed_sizes"))
+
+    def committed_heads(self, root_index: int) -> list[CommittedHead]:
+        return [CommittedHead(*row) for row in self._all("select_committed_heads", (root_index,))]
+
+    def covering_head(self, log_number: int, index: int) -> CommittedHead | None:
+        row = self._one("select_covering_head", (log_number, index))
+        return None if row is None else CommittedHead(*row)
+
+    def days(self) -> list[Day]:
+        return [Day(*row) for row in self._all("select_days")]
+
+    def day(self, date: str) -> Day | None:
+        row = self._one("select_day", (date,))
+        return None if row is None else Day(*row)
+
+    def note(self, name: str) -> str | None:
+        row = self._one("select_note", (name,))
+        return None if row is None else row[0]
+
+    def damage(self) -> str | None:
+        try:
+            invalid = self._all("select_invalid_indexes")
+        except UnavailableError as error:
+            return error.message
+        return f"index {invalid[0][0]} is not valid: run reindex" if invalid else None
+
+
+def _head(size: int, root: bytes, checkpoint: str, last_governing: int, last_id: bytes) -> Head:
+    return Head(size, root, checkpoint, last_governing, int.from_bytes(last_id))
+
+
+def _require_server(connection: psycopg.Connection[Any]) -> None:
+    if connection.info.server_version < OLDEST_SERVER:
+        raise ConfigurationError(
+            f"the server is PostgreSQL {connection.info.server_version // 10000}; "
+            f"this program needs {OLDEST_SERVER // 10000} or later"
+        )
+
+
+def _schema_version(connection: psycopg.Connection[Any]) -> int | None:
+    if connection.execute("select to_regclass('schema_version')").fetchone() == (None,):
+        return None
+    row = connection.execute("select max(version) from schema_version").fetchone()
+    return None if row is None else row[0]
+
+
+def _is_empty(connection: psycopg.Connection[Any]) -> bool:
+    return connection.execute("select from heads limit 1").fetchone() is None
+
+
+def _migrate(connection: psycopg.Connection[Any]) -> None:
+    """Bring an older database up to date, one numbered file after the other, all in one transaction."""
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+        # Asked again under the lock: another process may have been faster.
+        current = _schema_version(connection) or 0
+        for version, script in named_sql.migrations():
+            if version > current:
+                _run_script(connection, script)
+                connection.execute("insert into schema_version values (%s)", (version,))
+
+
+def _run_script(connection: psycopg.Connection[Any], script: str) -> None:
+    # Without parameters a text of several statements goes to the server as it is.
+    connection.execute(script.encode())

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections to PostgreSQL as this program wants them: bounded waits, and nothing that weakens a commit."""
+
+from typing import Any
+
+import psycopg
+
+from ledger.log.errors import ConfigurationError
+
+CONNECT_SECONDS = 5
+APPLICATION_NAME = "decision-ledger"
+STATEMENT_SECONDS = 30
+LOCK_SECONDS = 10
+"""How long a batch waits for another process's batch on the same log."""
+
+_SETTINGS = {
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    # A process that hangs in the middle of a batch must not hold the log's head for long.
+    "idle_in_transaction_session_timeout": f"{LOCK_SECONDS}s",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+}
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    """A connection of one's own. Raises ConfigurationError when there is none to be had."""
+    try:
+        connection = psycopg.connect(
+            url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name=APPLICATION_NAME
+        )
+        settle(connection)
+    except psycopg.Error as error:
+        # The text names host, user and database, never the password.
+        raise ConfigurationError(f"the database cannot be used: {str(error).strip()}") from error
+    return connection
+
+
+def settle(connection: psycopg.Connection[Any]) -> None:
+    """What every connection is set to, also behind a connection pooler that takes no start-up options."""
+    wanted = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items())
+    # Only `off` acknowledges what is not on disk; a stronger setting than ours is the operator's choice.
+    connection.execute(
+        f"select {wanted}, case current_setting('synchronous_commit') when 'off' "
+        "then set_config('synchronous_commit', 'on', false) end"
+    )

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One transaction of the log on PostgreSQL, in three questions.
+
+    begin; select … for update; copy entries from stdin     the heads are locked and here, and the server wants rows
+    (build) rows, end of data                               the entries are in, or a dedup key was taken
+    update heads …; insert tiles …; commit                  it is done, refused, or unknown
+
+The heads come back in the same answer that opens the COPY, so that the lock is held for no longer than it takes to
+build. Dedup keys are not looked up beforehand: the unique index finds a repetition, the transaction is rolled back, and
+the batch is built again with what is known then. While repetitions keep coming they are looked up first.
+
+What a failure means depends on how far the conversation came. Until the last question nothing can have been committed,
+whatever broke: the server rolls back what a lost connection leaves. Once the last question is sent, only the server's
+own refusal (severity ERROR) says that nothing was; a lost connection leaves it unknown.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg import generators
+from psycopg.errors import Diagnostic, error_from_result
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
+
+from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, OutcomeUnknownError, UnavailableError
+from ledger.log.store import (
+    Batch,
+    Build,
+    CommittedHead,
+    Day,
+    Head,
+    Known,
+    LogRecord,
+    Secret,
+    SideRow,
+    named_sql,
+)
+from ledger.log.store.copy_format import copy_buffer
+from ledger.log.store.postgres_connection import LOCK_SECONDS, STATEMENT_SECONDS, connect
+
+LOOK_UP_AFTER_REPETITION = 100
+"""Batches for which dedup keys are looked up first after one that held a repetition."""
+# A server that answers nothing for so long counts as lost; it has bounds of its own well below.
+ANSWER_SECONDS = STATEMENT_SECONDS + LOCK_SECONDS
+COPY_CHUNK = 1 << 16
+
+_SQL = named_sql.load("postgres.sql")
+
+
+class _RepetitionError(Exception):
+    """A dedup key of the batch is taken."""
+
+
+class Writer:
+    """The writing connection, made when it is needed and again when it was lost."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection[Any] | None = None
+        self._look_up = 0
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
+        """See the contract in `ledger/log/store`."""
+        connection = self._connected()
+        known: dict[bytes, Known] = {}
+        if self._look_up and dedup_keys:
+            self._look_up -= 1
+            known = self._known(connection, log_numbers, dedup_keys)
+        while True:
+            try:
+                return self._transact(connection, log_numbers, known, build)
+            except _RepetitionError as repetition:
+                self._look_up = LOOK_UP_AFTER_REPETITION
+                before, known = known, self._known(connection, log_numbers, dedup_keys)
+                if known == before:
+                    raise ConflictError(f"the store holds something of that name already: {repetition}") from None
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            try:
+                self._connection = connect(self._url)
+            except ConfigurationError as error:
+                raise UnavailableError(error.message, retry_after=5) from error
+        return self._connection
+
+    def _known(
+        self, connection: psycopg.Connection[Any], log_numbers: Sequence[int], keys: Sequence[bytes]
+    ) -> dict[bytes, Known]:
+        with _nothing_written(connection):
+            parameters = {"numbers": list(log_numbers), "keys": list(keys)}
+            found = connection.execute(_SQL["select_known"], parameters, binary=True).fetchall()
+        return {dedup: Known(index, event_id, request) for dedup, index, event_id, request in found}
+
+    def _transact(
+        self,
+        connection: psycopg.Connection[Any],
+        log_numbers: Sequence[int],
+        known: dict[bytes, Known],
+        build: Build,
+    ) -> None:
+        with _nothing_written(connection):
+            heads = _lock(connection, log_numbers)
+            try:
+                batches = build(heads, known)
+                closing = _closing(connection, batches, heads)
+            except BaseException:
+                _copy(connection, b"", "the batch was not built")
+                raise
+            if not batches:
+                _copy(connection, b"", "nothing to write")
+                return
+            _copy(connection, copy_buffer((batch.log_number, row) for batch in batches for row in batch.rows))
+        _commit(connection, closing)
+
+
+@contextmanager
+def _nothing_written(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Whatever fails in here left nothing in the database, and the connection is ready again or closed."""
+    try:
+        yield
+    except BaseException as error:
+        _roll_back(connection)
+        match error:
+            case psycopg.errors.UniqueViolation() if error.diag.constraint_name == "entries_dedup":
+                raise _RepetitionError(str(error)) from None
+            case psycopg.errors.UniqueViolation():
+                raise ConflictError(f"the store holds something of that name already: {error}") from error
+            case psycopg.Error():
+                raise UnavailableError(f"the database refused a write: {str(error).strip()}", retry_after=5) from error
+        raise
+    if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
+        _roll_back(connection)
+
+
+def _roll_back(connection: psycopg.Connection[Any]) -> None:
+    if connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+        return
+    try:
+        _ask(connection, b"rollback")
+    except psycopg.Error:
+        # The server rolls back what a closed connection leaves.
+        connection.close()
+
+
+def _ask(connection: psycopg.Connection[Any], sql: bytes) -> list[PGresult]:
+    """The results of a text of statements, up to the first that failed. Raises psycopg.Error for that one."""
+    connection.pgconn.send_query(sql)
+    results: list[PGresult] = connection.wait(generators.execute(connection.pgconn), timeout=ANSWER_SECONDS)
+    for result in results:
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise error_from_result(result, encoding="utf-8")
+    return results
+
+
+def _lock(connection: psycopg.Connection[Any], log_numbers: Sequence[int]) -> dict[int, Head]:
+    """Begin, lock the heads, and open the COPY."""
+    numbers = b"'{" + ",".join(map(str, log_numbers)).encode() + b"}'"
+    lock = _SQL["lock_heads"].encode().replace(b"%(numbers)s", numbers)
+    begin = b"begin isolation level read committed; "
+    _, locked, opened = _ask(connection, begin + lock + b"; " + _SQL["copy_entries"].encode())
+    assert opened.status == ExecStatus.COPY_IN
+    heads = {}
+    for row in range(locked.ntuples):
+        number, size, root, checkpoint, governing, last_id = (
+            locked.get_value(row, column) or b"" for column in range(6)
+        )
+        # Text format: bytes come as \x and hex digits.
+        heads[int(number)] = Head(
+            int(size), bytes.fromhex(root[2:].decode()), checkpoint.decode(), int(governing), int(last_id[2:], 16)
+        )
+    for missing in set(log_numbers) - heads.keys():
+        raise DamagedError(f"the head of log {missing} is missing: restore the database from a backup")
+    return heads
+
+
+def _copy(connection: psycopg.Connection[Any], data: bytes, refusal: str | None = None) -> None:
+    """Send the rows and end the COPY; with `refusal`, have the server drop the transaction."""
+    if connection.pgconn.status != psycopg.pq.ConnStatus.OK:
+        return
+    for start in range(0, len(data), COPY_CHUNK):
+        connection.wait(generators.copy_to(connection.pgconn, data[start : start + COPY_CHUNK], flush=False))
+    if refusal is None:
+        connection.wait(generators.copy_end(connection.pgconn, None), timeout=ANSWER_SECONDS)
+    else:
+        with suppress(psycopg.Error):
+            connection.wait(generators.copy_end(connection.pgconn, refusal.encode()), timeout=ANSWER_SECONDS)
+
+
+def _closing(connection: psycopg.Connection[Any], batches: Sequence[Batch], heads: dict[int, Head]) -> bytes:
+    """The statements after the entries. Side rows come first: a new log's head refers to its record."""
+    cursor = psycopg.ClientCursor(connection)
+    statements = []
+    for batch in batches:
+        statements += [cursor.mogrify(*_side(side)) for side in batch.side]
+        head, number = batch.head, batch.log_number
+        values = head.size, head.root, head.checkpoint, head.last_governing, head.last_id.to_bytes(16, "big"), number
+        statements.append(cursor.mogrify(_SQL["advance_head" if number in heads else "insert_head"], values))
+        for tile in batch.tiles:
+            row = number, tile.level, tile.number, tile.hashes[-32:], tile.hashes
+            statements.append(cursor.mogrify(_SQL["insert_tile"], row))
+    return "; ".join([*statements, "commit"]).encode()
+
+
+def _side(side: SideRow) -> tuple[str, tuple[Any, ...]]:
+    match side:
+        case CommittedHead():
+            values = side.root_index, side.position, side.log_number, side.size, side.checkpoint, side.line
+            return _SQL["insert_committed_head"], values
+        case Day():
+            return _SQL["insert_day"], (side.date, side.entry_index, side.checkpoint)
+        case Secret():
+            return _SQL["insert_secret"], (side.name, side.box)
+        case LogRecord():
+            return _SQL["insert_log"], (side.number, side.log_id, side.origin, side.tenant_id)
+
+
+def _commit(connection: psycopg.Connection[Any], closing: bytes) -> None:
+    """The last question. Raises ConflictError or UnavailableError when the server refused it, OutcomeUnknownError when
+    it did not say.
+    """
+    try:
+        results = _ask(connection, closing)
+    except BaseException as error:
+        if not isinstance(error, psycopg.Error) or not _is_refusal(error.diag):
+            connection.close()
+            raise OutcomeUnknownError(f"the connection was lost during a commit: {error}") from error
+        _roll_back(connection)
+        if isinstance(error, psycopg.errors.UniqueViolation):
+            raise ConflictError(f"the store holds something of that name already: {error}") from error
+        raise UnavailableError(f"the database refused a write: {str(error).strip()}", retry_after=5) from error
+    # A transaction that cannot be committed is answered with ROLLBACK, and that is no error.
+    if results[-1].command_status != b"COMMIT":
+        raise UnavailableError("the database rolled the batch back", retry_after=5)
+
+
+def _is_refusal(diagnostic: Diagnostic) -> bool:
+    """Whether it is the server's own word that the statement failed, and the session goes on."""
+    return diagnostic.severity_nonlocalized == "ERROR"

@@ -1,0 +1,126 @@
+-- lock_heads --
+-- By number, so that two transactions over the same logs wait for each other and never in a circle.
+select log_number, size, root, checkpoint, last_governing, last_id from heads
+where log_number = any(%(numbers)s) order by log_number for update;
+
+-- copy_entries --
+copy entries (leaf_index, recorded_at, log_number, governing, event_id, type, key_id, agent_id, tool_name, verdict, mode,
+    env, dedup, request, data_key, leaf, sealed) from stdin (format binary);
+
+-- insert_log --
+insert into logs (log_number, log_id, origin, tenant_id) values (%s, %s, %s, %s);
+
+-- insert_head --
+insert into heads (size, root, checkpoint, last_governing, last_id, log_number) values (%s, %s, %s, %s, %s, %s);
+
+-- advance_head --
+update heads set size = %s, root = %s, checkpoint = %s, last_governing = %s, last_id = %s where log_number = %s;
+
+-- insert_tile --
+insert into tiles (log_number, level, number, root, hashes) values (%s, %s, %s, %s, %s);
+
+-- insert_committed_head --
+insert into committed_heads (root_index, position, log_number, size, checkpoint, line) values (%s, %s, %s, %s, %s, %s);
+
+-- insert_day --
+insert into days (date, entry_index, checkpoint) values (%s, %s, %s);
+
+-- insert_secret --
+insert into vault (name, box) values (%s, %s);
+
+-- put_note --
+insert into notes (name, text) values (%s, %s) on conflict (name) do update set text = excluded.text;
+
+-- select_known --
+select dedup, leaf_index, event_id, request from entries
+where log_number = any(%(numbers)s) and dedup = any(%(keys)s);
+
+-- select_logs --
+select log_number, log_id, origin, tenant_id from logs order by log_number;
+
+-- select_heads --
+select log_number, size, root, checkpoint, last_governing, last_id from heads;
+
+-- select_head --
+select log_number, size, root, checkpoint, last_governing, last_id from heads where log_number = %s;
+
+-- select_positions --
+select log_number, size, last_governing from heads where log_number = any(%s);
+
+-- select_leaves --
+select leaf from entries where log_number = %s and leaf_index >= %s and leaf_index < %s order by leaf_index;
+
+-- select_rows --
+select leaf_index, event_id, type, governing, recorded_at, key_id, agent_id, tool_name, verdict, mode, env, dedup, request,
+    data_key, leaf, sealed
+from entries where log_number = %s and leaf_index >= %s and leaf_index < %s order by leaf_index;
+
+-- select_governing --
+select leaf_index, leaf from entries where governing and log_number = %s and leaf_index >= %s
+order by leaf_index limit 1000;
+
+-- find --
+-- A binary search by the order of ids, in one question: no index is kept for it.
+with recursive probe (low, high, found) as (
+    select 0::bigint, size, null::bigint from heads where log_number = %(log)s
+    union all
+    select
+        case when e.event_id < %(id)s then e.leaf_index + 1 else p.low end,
+        case when e.event_id > %(id)s then e.leaf_index else p.high end,
+        case when e.event_id = %(id)s then e.leaf_index end
+    from probe p join entries e on e.log_number = %(log)s and e.leaf_index = (p.low + p.high) / 2
+    where p.found is null and p.low < p.high
+)
+select found from probe where found is not null;
+
+-- select_sealed --
+select sealed, data_key from entries where log_number = %s and leaf_index = %s;
+
+-- search --
+select leaf_index, leaf from entries
+where log_number = %(log)s and leaf_index >= %(start)s and leaf_index < %(stop)s
+    and (%(types)s::text[] is null or type = any(%(types)s))
+    and (%(key_id)s::text is null or key_id = %(key_id)s)
+    and (%(agent_id)s::text is null or agent_id = %(agent_id)s)
+    and (%(tool_name)s::text is null or tool_name = %(tool_name)s)
+    and (%(verdict)s::text is null or verdict = %(verdict)s)
+    and (%(mode)s::text is null or mode = %(mode)s)
+    and (%(env)s::text is null or env = %(env)s)
+    and (%(only_env)s::text is null or env is null or env = %(only_env)s)
+    and (%(since)s::bigint is null or recorded_at >= %(since)s)
+    and (%(until)s::bigint is null or recorded_at < %(until)s)
+    and (%(text)s::bytea is null or position(%(text)s::bytea in leaf) > 0)
+order by leaf_index desc limit %(limit)s;
+
+-- select_tile --
+select hashes from tiles where log_number = %s and level = %s and number = %s;
+
+-- select_tile_roots --
+select root from tiles where log_number = %s and level = %s and number >= %s and number < %s order by number;
+
+-- select_secret --
+select box from vault where name = %s;
+
+-- select_committed_sizes --
+select log_number, max(size) from committed_heads group by log_number;
+
+-- select_committed_heads --
+select root_index, position, log_number, size, checkpoint, line from committed_heads where root_index = %s
+order by position;
+
+-- select_covering_head --
+select root_index, position, log_number, size, checkpoint, line from committed_heads
+where log_number = %s and size > %s order by size, root_index limit 1;
+
+-- select_days --
+select date, entry_index, checkpoint from days order by date;
+
+-- select_day --
+select date, entry_index, checkpoint from days where date = %s;
+
+-- select_note --
+select text from notes where name = %s;
+
+-- select_invalid_indexes --
+select indexrelid::regclass::text from pg_index i join pg_class c on c.oid = i.indexrelid
+where not i.indisvalid and c.relnamespace = current_schema()::regnamespace;
