@@ -212,17 +212,21 @@ def _environment(given: Env | None, reporter: Reporter, place: int) -> Env:
 
 
 def _refuse_deep(payload: Payload, place: int) -> None:
-    for name in ("tool_args", "principal", "reason", "result"):
-        text = bytes(getattr(payload, name))
-        # Counting brackets first settles it for all but the strangest values.
-        if text.count(b"{") + text.count(b"[") > MAX_NESTING and canonical.nesting(text) > MAX_NESTING:
+    values = (payload.tool_args, payload.principal, payload.reason, payload.result)
+    for name, text in zip(("tool_args", "principal", "reason", "result"), map(bytes, values), strict=True):
+        # Length, then the number of brackets, settles it for all but the strangest values.
+        if (
+            len(text) > MAX_NESTING
+            and text.count(b"{") + text.count(b"[") > MAX_NESTING
+            and canonical.nesting(text) > MAX_NESTING
+        ):
             raise InvalidRequestError.at(
                 ["body", "events", place, "payload", name], f"nests deeper than {MAX_NESTING} levels"
             )
 
 
 def _seal(sealer: Sealer, name: str, value: msgspec.Raw) -> Any:
-    return UNSET if bytes(value) == b"null" else sealer.seal(f"/data/{name}", bytes(value))
+    return UNSET if bytes(value) == b"null" else sealer.seal(f"/data/{name}", value)
 
 
 def _arguments(text: msgspec.Raw, place: int) -> dict[str, msgspec.Raw] | None:

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from ledger.log.errors import DamagedError
 from ledger.log.store import Store
 from ledger.tlog.edge import Edge, FullTile
-from ledger.tlog.merkle import consistency_ranges, fold, inclusion_ranges, leaf_hash, subtrees
+from ledger.tlog.merkle import consistency_ranges, fold, leaf_hash, node_hash, siblings, subtrees
 from ledger.tlog.tiles import HEIGHT, WIDTH, locate, stored_hash
 
 CACHED_TILES = 128
 """16 kB each, for all logs together."""
+KEPT_ENDS = 64
+"""Earlier sizes of a log whose right edge is kept, up to 2 kB each."""
 
 
 class TileCache:
@@ -43,6 +45,7 @@ class Tree:
         self._store = store
         self._log_number = log_number
         self._cache = cache
+        self._ends_of: dict[int, list[bytes | None]] = {}
 
     def load_edge(self, size: int) -> Edge:
         """The edge of the committed tree of `size`, from at most 255 leaves and 255 tile roots a level.
@@ -102,7 +105,28 @@ class Tree:
         """Path of leaf `index` in the tree of the first `size` leaves, index < size <= edge.size (RFC 9162
         §2.1.3.1).
         """
-        return [self._range_hash(edge, lo, hi) for lo, hi in inclusion_ranges(index, size)]
+        ends = edge.ends() if size == edge.size else self._ends(edge, size)
+        path = []
+        for level, sibling in siblings(index, size):
+            end = ends[level] if sibling == size >> level else None
+            path.append(self._hash(edge, level, sibling) if end is None else end)
+        return path
+
+    def _ends(self, edge: Edge, size: int) -> list[bytes | None]:
+        """`Edge.ends` of an earlier size. Receipts ask for those of the same few committed heads again and again."""
+        ends = self._ends_of.get(size)
+        if ends is None:
+            ends = [None]
+            for level in range(size.bit_length()):
+                end = ends[-1]
+                if size >> level & 1:
+                    perfect = self._hash(edge, level, (size >> level) - 1)
+                    end = perfect if end is None else node_hash(perfect, end)
+                ends.append(end)
+            self._ends_of[size] = ends
+            if len(self._ends_of) > KEPT_ENDS:
+                del self._ends_of[next(iter(self._ends_of))]
+        return ends
 
     def consistency_path(self, edge: Edge, old: int, new: int) -> list[bytes]:
         """Proof that the first `old` leaves are a prefix of the first `new`, old <= new <= edge.size (RFC 9162

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ledger.log import canonical
@@ -35,8 +36,7 @@ class Moment(NamedTuple):
     next_index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """An event that is about to become an entry. `data` is its canonical text where that is known beforehand.
 
     `side` rows that need the checkpoint of the transaction are functions of it.
@@ -134,14 +134,14 @@ class WorkingCopy:
                     items.append(_duplicate(seen, here, draft, position))
                     continue
             index = first + len(rows)
-            row = self._row(index, draft, state)
+            row, event_id = self._row(index, draft, state)
             if row.governing:
                 state = state.apply(index, draft.event)
             if draft.dedup is not None:
                 added[draft.dedup] = Known(index, row.event_id, draft.request)
             rows.append(row)
             side += draft.side
-            items.append(Item(index, format_uuid(int.from_bytes(row.event_id)), False, row.leaf))
+            items.append(Item(index, event_id, False, row.leaf))
         return Plan(state, rows, items, added, side)
 
     def add(self, plan: Plan, signer: SigningKey | None = None) -> None:
@@ -152,15 +152,17 @@ class WorkingCopy:
         self._side += plan.side
         self.signer = signer or self.signer
 
-    def _row(self, index: int, draft: Draft, state: State) -> Row:
+    def _row(self, index: int, draft: Draft, state: State) -> tuple[Row, str]:
+        """The row of a draft, and its event_id as text."""
         event = draft.event
         governing = isinstance(event, Governing)
         if governing and state.governing != BEFORE_GENESIS:
             event = replace(event, as_of=state.governing)
-        event_id = self._ids.next(self._now)
+        number = self._ids.next(self._now)
+        event_id = format_uuid(number)
         leaf = compose(
             data=canonical.encode(event) if draft.data is None else draft.data,
-            id=format_uuid(event_id),
+            id=event_id,
             recordedat=self._recorded_at,
             source=self.log.origin,
             subject=draft.subject,
@@ -169,25 +171,26 @@ class WorkingCopy:
         )
         if len(leaf) > MAX_ENTRY_BYTES:
             raise InvalidRequestError.at(["body"], f"an entry has {len(leaf)} bytes, at most {MAX_ENTRY_BYTES} fit")
-        reported = hasattr(event, "agent_id")
-        return Row(
-            leaf_index=index,
-            event_id=event_id.to_bytes(16, "big"),
-            type=event.type,
-            governing=governing,
-            recorded_at=self._now,
-            key_id=getattr(event, "key_id", None) if reported else None,
-            agent_id=getattr(event, "agent_id", None),
-            tool_name=getattr(event, "tool_name", None),
-            verdict=getattr(event, "verdict", None),
-            mode=getattr(event, "mode", None),
-            env=getattr(event, "env", None) if reported else None,
-            dedup=draft.dedup,
-            request=draft.request,
-            data_key=draft.data_key,
-            leaf=leaf,
-            sealed=draft.sealed,
+        agent_id = getattr(event, "agent_id", None)
+        row = Row(
+            index,
+            number.to_bytes(16, "big"),
+            event.type,
+            governing,
+            self._now,
+            None if agent_id is None else getattr(event, "key_id", None),
+            agent_id,
+            getattr(event, "tool_name", None),
+            getattr(event, "verdict", None),
+            getattr(event, "mode", None),
+            None if agent_id is None else getattr(event, "env", None),
+            draft.dedup,
+            draft.request,
+            draft.data_key,
+            leaf,
+            draft.sealed,
         )
+        return row, event_id
 
     def finish(self) -> Batch:
         """Grow the tree, sign the new head, and hand over what is to be written."""

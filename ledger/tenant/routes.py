@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """API keys over HTTP (CAPABILITIES I06): create, list, revoke, validate."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -9,6 +8,7 @@ from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Meta
+from msgspec.structs import replace
 
 from ledger.log import canonical
 from ledger.log.entry import format_time, read_envelope

@@ -9,7 +9,7 @@ a tree of any size is at most 511 hashes a level, so memory does not grow with t
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledger.tlog.merkle import fold, node_hash
+from ledger.tlog.merkle import EMPTY_ROOT, node_hash
 from ledger.tlog.tiles import HEIGHT, WIDTH
 
 
@@ -25,11 +25,12 @@ class FullTile:
 class Edge:
     """Partial tiles of a tree, one a level. `rows[level][row]` has the hashes of one row, as many as are complete."""
 
-    __slots__ = ("rows", "size")
+    __slots__ = ("_ends", "rows", "size")
 
     def __init__(self) -> None:
         self.size = 0
         self.rows: list[list[list[bytes]]] = []
+        self._ends: list[bytes | None] | None = None
 
     @classmethod
     def load(cls, size: int, partial: list[list[bytes]]) -> "Edge":
@@ -54,6 +55,7 @@ class Edge:
     def append(self, leaf_hashes: Iterable[bytes]) -> list[FullTile]:
         """Add leaves; returns the tiles that became full, in the order in which they did."""
         full: list[FullTile] = []
+        self._ends = None
         for leaf in leaf_hashes:
             carry, level = leaf, 0
             while True:
@@ -72,13 +74,24 @@ class Edge:
             self.size += 1
         return full
 
+    def ends(self) -> list[bytes | None]:
+        """Per level the hash of the tree's last subtree where that is cut short: of leaves [size rounded down to a
+        multiple of 2^level, size). None where there are no such leaves. The last one is the root.
+        """
+        if self._ends is None:
+            hashes: list[bytes | None] = [None]
+            for level in range(self.size.bit_length()):
+                end = hashes[-1]
+                if self.size >> level & 1:
+                    perfect = self.rows[level // HEIGHT][level % HEIGHT][-1]
+                    end = perfect if end is None else node_hash(perfect, end)
+                hashes.append(end)
+            self._ends = hashes
+        return self._ends
+
     def root(self) -> bytes:
         """Root hash (RFC 6962 §2.1) of the whole tree."""
-        peaks = []
-        for tile in self.rows:
-            width = len(tile[0])
-            peaks += [tile[row][-1] for row in range(HEIGHT) if width >> row & 1]
-        return fold(peaks[::-1])
+        return self.ends()[-1] or EMPTY_ROOT
 
     def hash(self, level: int, number: int, row: int, position: int) -> bytes | None:
         """A hash of a partial tile, or None when tile (level, number) is not at the edge."""

@@ -52,21 +52,28 @@ def _split(n: int) -> int:
     return 1 << ((n - 1).bit_length() - 1)
 
 
-def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
-    """Ranges [lo, hi) of leaves whose hashes prove leaf `index` in a tree of `size`, leaf side first (RFC 9162
+def siblings(index: int, size: int) -> list[tuple[int, int]]:
+    """Subtrees (level, index) whose hashes prove leaf `index` in a tree of `size`, leaf side first (RFC 9162
     §2.1.3.1).
+
+    Subtree (level, i) covers leaves [i·2^level, (i+1)·2^level), as far as there are any: the last one of a level may be
+    cut short. A subtree without a neighbour on its right moves up a level unchanged and adds nothing to the proof.
     """
     assert 0 <= index < size
-    lo, hi, ranges = 0, size, []
-    while hi - lo > 1:
-        middle = lo + _split(hi - lo)
-        if index < middle:
-            ranges.append((middle, hi))
-            hi = middle
-        else:
-            ranges.append((lo, middle))
-            lo = middle
-    return ranges[::-1]
+    found, level, last = [], 0, size - 1
+    while last:
+        sibling = index ^ 1
+        if sibling <= last:
+            found.append((level, sibling))
+        index >>= 1
+        last >>= 1
+        level += 1
+    return found
+
+
+def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
+    """The same as ranges [lo, hi) of leaves."""
+    return [(i << level, min(i + 1 << level, size)) for level, i in siblings(index, size)]
 
 
 def consistency_ranges(old: int, new: int) -> list[tuple[int, int]]:

@@ -23,7 +23,7 @@ def parse_decimal(text: str) -> int:
 
 
 def format_base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def parse_base64(text: str) -> bytes:
