@@ -37,14 +37,18 @@ from psycopg import sql
 from tests.running import eventually
 
 KEEPER = """
-folder=$1; shift
-"$@" &
+folder=$1 binaries=$2 data=$3; shift 3
+if ! [ -e "$data/PG_VERSION" ]; then
+    "$binaries/initdb" -D "$data" --username=postgres --encoding=UTF8 --locale=C --no-sync --no-instructions \\
+        --auth-local=trust --auth-host=scram-sha-256 || exit
+fi
+"$binaries/postgres" -D "$data" "$@" &
 echo $! > "$folder/pid"
 if read -r how; then kill -s "$how" $!; wait $!
 else kill -s QUIT $!; wait $!; cd /; rm -rf "$folder"
 fi
 """
-"""Starts PostgreSQL; then either does what it reads, or there is nobody left who could tell it anything."""
+"""Makes a cluster and starts PostgreSQL; then either does what it reads, or there is nobody left who could tell it."""
 
 PORT = 5432
 STOP_SECONDS = 60
@@ -139,9 +143,14 @@ class PostgresServer(Postgres):
             **(settings or {}),
         }
         self._keeper: subprocess.Popen[bytes] | None = None
-        self._alive = -1
-        self._make_cluster()
-        self.start()
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._account:
+            os.chown(self.data, self._account["user"], self._account["group"])
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
@@ -155,17 +164,7 @@ class PostgresServer(Postgres):
         (self.folder / "pid").unlink(missing_ok=True)
         with self.log_path.open("ab") as log:
             self._keeper = subprocess.Popen(
-                [
-                    "/bin/sh",
-                    "-c",
-                    KEEPER,
-                    "keeper",
-                    self.folder,
-                    self._binaries / "postgres",
-                    "-D",
-                    self.data,
-                    *options,
-                ],
+                ["/bin/sh", "-c", KEEPER, "keeper", self.folder, self._binaries, self.data, *options],
                 stdin=read_end,
                 stdout=log,
                 stderr=log,
@@ -178,15 +177,7 @@ class PostgresServer(Postgres):
         eventually(self._answers, "PostgreSQL", STOP_SECONDS)
 
     def _answers(self) -> bool:
-        try:
-            ended = _has_ended(psutil.Process(self.pid))
-        except (OSError, ValueError):
-            # The shell has yet to say what it started.
-            return False
-        except psutil.NoSuchProcess:
-            ended = True
-        if ended:
-            self.release()
+        if self._has_failed():
             raise AssertionError(f"PostgreSQL did not start: {self.log_path.read_text()[-2000:]}")
         try:
             with psycopg.connect(self._local, autocommit=True, connect_timeout=10) as connection:
@@ -196,6 +187,18 @@ class PostgresServer(Postgres):
         except psycopg.OperationalError:
             return False
         return True
+
+    def _has_failed(self) -> bool:
+        assert self._keeper is not None
+        if self._keeper.poll() is not None:
+            return True
+        try:
+            return _has_ended(psutil.Process(self.pid))
+        except (OSError, ValueError):
+            # The shell has yet to say what it started.
+            return False
+        except psutil.NoSuchProcess:
+            return True
 
     def stop(self, *, immediate: bool = False) -> None:
         """End the server: sessions are cut off, and unless `immediate` everything is written to the files."""
@@ -221,7 +224,9 @@ class PostgresServer(Postgres):
     def _end(self, how: str) -> None:
         self._disconnect()
         assert self._keeper is not None, "the server does not run"
-        os.write(self._alive, f"{how}\n".encode())
+        # The shell has ended if it could not even make a cluster.
+        with suppress(BrokenPipeError):
+            os.write(self._alive, f"{how}\n".encode())
         self._keeper.wait(STOP_SECONDS)
         self.release()
 
@@ -243,18 +248,6 @@ class PostgresServer(Postgres):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _make_cluster(self) -> None:
-        if (self.data / "PG_VERSION").exists():
-            return
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._account:
-            os.chown(self.data, self._account["user"], self._account["group"])
-        choices = ["--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        access = ["--auth-local=trust", "--auth-host=scram-sha-256"]
-        command = [self._binaries / "initdb", "-D", self.data, *choices, *access]
-        made = subprocess.run(command, capture_output=True, text=True, cwd="/", **self._account)
-        assert made.returncode == 0, made.stderr
 
 
 @contextmanager

@@ -99,6 +99,11 @@ def test_cluster_that_is_kept(tmp_path_factory: pytest.TempPathFactory) -> None:
     assert not data.exists() and not place.folder.exists()
 
 
+def test_server_that_cannot_start() -> None:
+    with pytest.raises(AssertionError, match="no_such_setting"):
+        PostgresServer(settings={"no_such_setting": "1"})
+
+
 def test_common_server(postgres: Postgres) -> None:
     url = postgres.create_database("common")
     assert asked(url, "select current_database()") == url.partition("?")[0].rsplit("/", 1)[1]
