@@ -16,6 +16,7 @@ from ledger.commands.terminal import data_option, option, refusals, say
 from ledger.deployment import sole_writer
 from ledger.log.errors import ConfigurationError
 from ledger.settings import Settings
+from ledger.web.asgi import ASGIApp
 
 BACKLOG = 2048
 DRAIN_SECONDS = 30
@@ -69,19 +70,7 @@ def serve(settings: Settings) -> None:
     """Serve until a signal. Raises InUseError when another process serves the directory."""
     with sole_writer(settings):
         application = Application(settings)
-        config = uvicorn.Config(
-            application,
-            http="httptools",
-            loop="uvloop",
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            backlog=BACKLOG,
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(server_config(application))
         # The operator's socket is for a directory that this process alone may write to; others may write to a database.
         sockets = [_listen_tcp(settings)] if settings.shared else [_listen_tcp(settings), _listen_unix(settings)]
         # For a signal before the server listens to signals itself, and for the one that it raises again after it has
@@ -97,6 +86,22 @@ def serve(settings: Settings) -> None:
         finally:
             if not settings.shared:
                 settings.socket.unlink(missing_ok=True)
+
+
+def server_config(application: ASGIApp) -> uvicorn.Config:
+    """How an application is served; also what a benchmark puts under whatever it compares with the service."""
+    return uvicorn.Config(
+        application,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=BACKLOG,
+    )
 
 
 def _listen_tcp(settings: Settings) -> socket.socket:
