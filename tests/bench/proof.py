@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figure (e): inclusion proofs of random entries of a large log, against an echo GET of an answer of that size."""
+
+import random
+from pathlib import Path
+
+from ledger.deployment import FIRST_TENANT, open_ledger
+from ledger.log.entry import format_uuid
+from tests.bench.building import cached, fill
+from tests.bench.figures import Outcome
+from tests.bench.ledgers import BenchLedger
+from tests.bench.load import Load, Measured
+from tests.bench.session import Contender, Options, Session
+
+PATHS = 20_000
+"""Entries asked for in one run, over and over when there are more requests."""
+INCLUSION = "/api/v1/transparency/inclusion/"
+
+
+def measure(options: Options) -> Outcome:
+    with Session(options) as session:
+        outcome = session.outcome
+        echo = session.echo()
+        sizes = [options.entries, *([options.larger] if options.larger else [])]
+        built = {entries: built_ledger(session, entries) for entries in sizes}
+        chance = random.Random(1)
+        services = {
+            entries: (session.service(ledger), random_paths(ledger, chance)) for entries, ledger in built.items()
+        }
+        answer_bytes = 1
+        for turn in range(options.runs + 1):
+            for entries, (service, paths) in services.items():
+                measured = _get(session, service, paths, f"proof at {entries:,}", counts=turn > 0)
+                if entries == options.entries:
+                    answer_bytes = measured.answer_bytes
+            _get(session, echo, [f"/{answer_bytes}"], "echo", counts=turn > 0)
+        smaller, larger = f"proof at {options.entries:,}/rate", f"proof at {options.larger:,}/rate"
+        outcome.ratio("e", smaller, "echo/rate", options.store)
+        outcome.ratio("e-larger", larger, smaller, options.store)
+        outcome.remarks.append(f"an answer has {answer_bytes} bytes")
+        return outcome
+
+
+def built_ledger(session: Session, entries: int) -> BenchLedger:
+    """A ledger with so many entries, from the cache where it is there."""
+    folder: Path = session.options.folder or session.folder
+    ledger = session.ledger_at(cached(folder, session.options.store, entries))
+    seconds = fill(ledger.settings, entries, session.options.say)
+    session.outcome.remarks.append(f"{entries:,} entries were ready after {seconds:.1f} s")
+    return ledger
+
+
+def random_paths(ledger: BenchLedger, chance: random.Random) -> list[str]:
+    """Paths of proofs of random entries."""
+    opened = open_ledger(ledger.settings, read_only=True)
+    try:
+        size = opened.log(FIRST_TENANT).committed.head.size
+        wanted = [chance.randrange(size) for _ in range(PATHS)]
+        rows = [opened.store.rows(FIRST_TENANT, index, index + 1)[0] for index in wanted]
+    finally:
+        opened.close()
+    return [INCLUSION + format_uuid(int.from_bytes(row.event_id)) for row in rows]
+
+
+def _get(session: Session, contender: Contender, paths: list[str], label: str, *, counts: bool) -> Measured:
+    options = session.options
+    load = Load(
+        targets=contender.targets,
+        connections=options.connections,
+        headers=contender.headers,
+        paths=paths,
+        warmup=options.warmup,
+        seconds=options.seconds,
+    )
+    return session.run(contender, load, label=label, counts=counts)
