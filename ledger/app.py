@@ -28,6 +28,7 @@ from ledger.web.doors import answer_response, provide_principal, provide_service
 from ledger.web.front import EXPOSED_HEADERS, MAX_BODY_BYTES, Front
 from ledger.web.observe import Metrics, Observe
 from ledger.web.problems import problem
+from ledger.web.rates import Address, Rates
 from ledger.web.service import Service
 
 _log = structlog.get_logger("ledger.app")
@@ -46,11 +47,12 @@ class Application:
     ) -> None:
         self._settings = settings
         self._ledger = open_ledger(settings, clock=clock, store=store)
-        self._resolver = KeyResolver(self._ledger)
+        rates = Rates(settings.rate, settings.burst, settings.stranger_rate)
+        self._resolver = KeyResolver(self._ledger, rates)
         self._roots = RootLog(self._ledger)
         self._scheduler = schedule(self._roots, settings.root_interval) if jobs else None
         self._ready: str | None = "starting"
-        access = Access(self._resolve, self._local_operator, settings.key_headers)
+        access = Access(self._resolve, self._local_operator, settings.key_headers, rates)
         self.service = Service(self._ledger, access, self._roots, settings.verifier, lambda: self._ready)
         metrics = Metrics()
         self.litestar = _litestar(self.service, metrics, _cors(settings))
@@ -97,8 +99,8 @@ class Application:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    def _resolve(self, secret: str) -> Principal:
-        log, key = self._resolver.resolve(secret)
+    def _resolve(self, secret: str, address: Address) -> Principal:
+        log, key = self._resolver.resolve(secret, address)
 
         def recheck(moment: Moment) -> None:
             require_live(moment.state, key.key_id, moment.now)

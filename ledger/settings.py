@@ -32,6 +32,15 @@ class Settings:
     max_queued: int = 20_000
     """Events that may wait for a transaction. Beyond that, callers get 503 and nothing is taken."""
 
+    rate: float = 0.0
+    """Requests, and events in them, that a key may send per second to each process; 0 is no limit."""
+
+    burst: int = 0
+    """How many of them may come at once after a pause; 0 is as many as in ten seconds."""
+
+    stranger_rate: float = 20.0
+    """Requests without a live key per second from one address, ten times as many at once; 0 is no limit."""
+
     key_headers: tuple[str, ...] = ("X-API-Key", "X-Agent-Token")
     """Headers that may carry a credential besides Authorization. Add a vendor's names to stay compatible."""
 

@@ -27,6 +27,14 @@ DRAIN_SECONDS = 30
 @option("--port", type=click.IntRange(0, 65535), default=8000, help="port to listen on; 0 takes a free one")
 @option("--root-interval", type=click.FloatRange(0.05, 60), default=10.0, help="seconds between root-log commitments")
 @option("--max-queued", type=click.IntRange(1), default=20_000, help="events that may wait before callers get 503")
+@option("--rate", type=click.FloatRange(0, 1e6), default=0.0, help="events per second and key; 0 is no limit")
+@option("--burst", type=click.IntRange(0), default=0, help="events at once after a pause; 0 takes ten seconds' worth")
+@option(
+    "--stranger-rate",
+    type=click.FloatRange(0, 1e6),
+    default=20.0,
+    help="requests per second and address without a live key; 0 is no limit",
+)
 @option("--key-header", multiple=True, help="further header that may carry a key (repeatable)")
 @option("--cors-origin", multiple=True, help="web origin that may call the API (repeatable)")
 @option("--access-log/--no-access-log", default=False, help="log a line per request")
@@ -38,6 +46,9 @@ def command(
     port: int,
     root_interval: float,
     max_queued: int,
+    rate: float,
+    burst: int,
+    stranger_rate: float,
     key_header: tuple[str, ...],
     cors_origin: tuple[str, ...],
     access_log: bool,
@@ -50,8 +61,9 @@ def command(
       ledger serve --data /srv/ledger --host 0.0.0.0 --port 8080
       ledger serve --database-url postgresql://ledger@db/ledger
     """
-    if math.isnan(root_interval):
-        raise ConfigurationError("--root-interval is a number of seconds")
+    for flag, number in (("root-interval", root_interval), ("rate", rate), ("stranger-rate", stranger_rate)):
+        if math.isnan(number):
+            raise ConfigurationError(f"--{flag} is a number")
     serve(
         replace(
             settings,
@@ -59,6 +71,9 @@ def command(
             port=port,
             root_interval=root_interval,
             max_queued=max_queued,
+            rate=rate,
+            burst=burst,
+            stranger_rate=stranger_rate,
             key_headers=(*settings.key_headers, *key_header),
             cors_origins=cors_origin,
             access_log=access_log,

@@ -8,7 +8,9 @@
     ├── NotFoundError              404  look elsewhere
     ├── ConflictError              409  read what is there, then decide again
     ├── TooLargeError              413  send less at once
+    ├── UnsupportedEncodingError   415  send the body as it is, not compressed
     ├── InvalidRequestError        422  correct the named places
+    ├── RateLimitedError           429  send the same after `retry_after` seconds, and less often from then on
     ├── UnavailableError           503  try again after `retry_after` seconds; nothing was written
     ├── ConfigurationError              an operator must change something before the service can start
     └── DamagedError               500  run `ledger check`: stored data that must exist does not
@@ -69,6 +71,21 @@ class InvalidRequestError(LedgerError):
     @classmethod
     def at(cls, loc: list[str | int], msg: str) -> "InvalidRequestError":
         return cls(msg, [{"loc": loc, "msg": msg}])
+
+
+class UnsupportedEncodingError(LedgerError):
+    code = "UNSUPPORTED_ENCODING"
+
+
+class RateLimitedError(LedgerError):
+    """The caller, and nobody else, is too fast. `wait` is how long for, in nanoseconds."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str, wait: int = 1_000_000_000) -> None:
+        self.retry_after = -(-wait // 1_000_000_000)
+        super().__init__(message, retry_after=self.retry_after, retry_after_ms=-(-wait // 1_000_000))
+        self.wait = wait
 
 
 class UnavailableError(LedgerError):

@@ -26,6 +26,7 @@ from ledger.log.store import Secret, Store
 from ledger.log.vault import Vault
 from ledger.log.working_copy import Draft, Log, Moment
 from ledger.tenant.state import Key, TenantState
+from ledger.web.rates import Address, Rates
 
 SHOWN_CHARACTERS = 8
 CACHED_SECRETS = 10_000
@@ -118,18 +119,23 @@ class KeyResolver:
     not.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, rates: Rates | None = None) -> None:
         self._ledger = ledger
+        self._rates = rates or Rates()
         self._digest_key = _digest_key(ledger.vault)
         self._owners: OrderedDict[str, KeyOwner] = OrderedDict()
 
-    def resolve(self, secret: str) -> tuple[Log, Key]:
-        """The log and the live key of a secret. Raises UnauthorizedError for every other text."""
+    def resolve(self, secret: str, address: Address = None) -> tuple[Log, Key]:
+        """The log and the live key of a secret. Raises UnauthorizedError for every other text, RateLimitedError from
+        an address that has tried too many.
+        """
         name = _named(secret, self._digest_key)
         owner = self._owners.get(name)
         if owner is None:
+            self._rates.before_lookup(address)
             box = self._ledger.store.secret(name)
             if box is None:
+                self._rates.missed(address)
                 raise UnauthorizedError("the key is not known")
             owner = msgspec.json.decode(self._ledger.vault.open(name, box), type=KeyOwner)
             self._owners[name] = owner

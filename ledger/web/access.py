@@ -12,6 +12,7 @@ from ledger.log.errors import ForbiddenError, UnauthorizedError
 from ledger.log.events.calls import Env
 from ledger.log.sequencer import Part
 from ledger.log.working_copy import Draft, Log, Moment
+from ledger.web.rates import Address, Rates
 
 PERMISSIONS: Mapping[str, frozenset[str]] = {
     "events:write": frozenset({"owner", "agent"}),
@@ -79,22 +80,31 @@ class Principal:
         return None if self.may("log:read") else self.key_id
 
 
-Resolve = Callable[[str], Principal]
+Resolve = Callable[[str, Address], Principal]
 Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Access:
     """From a request's headers to a principal. `resolve` is the tenant layer's; `local` stands for the socket's
-    user.
+    user. Every request is counted here, at its key or else at its address.
     """
 
-    def __init__(self, resolve: Resolve, local: Callable[[], Principal], key_headers: Iterable[str]) -> None:
+    def __init__(
+        self,
+        resolve: Resolve,
+        local: Callable[[], Principal],
+        key_headers: Iterable[str],
+        rates: Rates | None = None,
+    ) -> None:
+        self.rates = rates or Rates()
         self._resolve = resolve
         self._local = local
         self._key_headers = frozenset(name.lower().encode() for name in key_headers)
 
-    def principal(self, headers: Headers, *, local: bool = False) -> Principal:
-        """Raises UnauthorizedError without a live credential, ForbiddenError when X-Tenant-Id names another tenant."""
+    def principal(self, headers: Headers, *, local: bool = False, address: Address = None) -> Principal:
+        """Raises UnauthorizedError without a live credential, ForbiddenError when X-Tenant-Id names another tenant,
+        RateLimitedError when key or address asks too fast.
+        """
         secret: str | None = None
         tenant: str | None = None
         for name, value in headers:
@@ -107,10 +117,11 @@ class Access:
             elif name == b"x-tenant-id":
                 tenant = value.decode("latin-1")
         if secret:
-            principal = self._resolve(secret)
+            principal = self.token(secret, address)
         elif local:
             principal = self._local()
         else:
+            self.rates.take_stranger(address)
             raise UnauthorizedError("no credential: send Authorization: Bearer <key>, or X-API-Key")
         if tenant is not None and tenant != principal.log.record.tenant_id:
             raise TenantMismatchError("X-Tenant-Id is not the credential's tenant")
@@ -120,9 +131,19 @@ class Access:
         """Whether a request claims to be somebody."""
         return any(name == b"authorization" or name in self._key_headers for name, _ in headers)
 
-    def token(self, secret: str) -> Principal:
-        """The principal of a read token in a path."""
-        return self._resolve(secret)
+    def token(self, secret: str, address: Address = None) -> Principal:
+        """The principal of a secret that was presented, in a header or as a read token in a path."""
+        try:
+            principal = self._resolve(secret, address)
+        except UnauthorizedError:
+            self.rates.take_stranger(address)
+            raise
+        self.rates.take(principal.key_id)
+        return principal
+
+    def look_up(self, secret: str, address: Address) -> Principal:
+        """Whose secret it is that somebody asks about, who has presented his own."""
+        return self._resolve(secret, address)
 
 
 class TenantMismatchError(ForbiddenError):

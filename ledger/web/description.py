@@ -64,6 +64,7 @@ _PROBLEM: dict[str, Any] = {
             },
         },
         "retry_after": {"type": "integer"},
+        "retry_after_ms": {"type": "integer"},
     },
 }
 

@@ -19,7 +19,8 @@ def provide_service(request: Request[Any, Any, Any]) -> Service:
 
 
 def provide_principal(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Principal:
-    return service.access.principal(request.scope["headers"], local=request.scope["state"]["local"])
+    scope = request.scope
+    return service.access.principal(scope["headers"], local=scope["state"]["local"], address=scope["client"])
 
 
 async def call_of(service: Service, request: Request[Any, Any, Any], argument: str = "") -> Call:

@@ -93,6 +93,7 @@ async def report_events(service: Service, call: Call) -> Answer:
     if wanted not in ("none", "full"):
         raise InvalidRequestError.at(["query", "receipts"], "is none or full")
     report = read_report(call.body)
+    service.access.rates.take_batch(principal.key_id, len(report.events))
     drafts = draft_report(
         ledger, principal.log, report, Reporter(key_id=principal.key_id, env=principal.env), ledger.clock()
     )

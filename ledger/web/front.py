@@ -95,7 +95,7 @@ class Front:
 async def read_call(service: Service, scope: Scope, receive: Receive, argument: str) -> Call:
     """Authenticate, then read the body. Raises LedgerError."""
     headers = scope["headers"]
-    principal = service.access.principal(headers, local=scope["state"]["local"])
+    principal = service.access.principal(headers, local=scope["state"]["local"], address=scope["client"])
     accept = next((value.decode("latin-1") for name, value in headers if name == b"accept"), "*/*")
     return Call(principal, argument, read_query(scope["query_string"]), accept, await read_body(scope, receive))
 

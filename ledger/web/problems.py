@@ -22,9 +22,11 @@ from ledger.log.errors import (
     LedgerError,
     MalformedRequestError,
     NotFoundError,
+    RateLimitedError,
     TooLargeError,
     UnauthorizedError,
     UnavailableError,
+    UnsupportedEncodingError,
 )
 
 _log = structlog.get_logger("ledger.web")
@@ -36,7 +38,9 @@ STATUS: Mapping[type[LedgerError], int] = {
     NotFoundError: 404,
     ConflictError: 409,
     TooLargeError: 413,
+    UnsupportedEncodingError: 415,
     InvalidRequestError: 422,
+    RateLimitedError: 429,
     UnavailableError: 503,
     ConfigurationError: 503,
 }
@@ -86,7 +90,7 @@ def _describe(error: BaseException) -> _Description:
         case LedgerError():
             status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
             headers: tuple[tuple[str, str], ...] = ()
-            if isinstance(error, UnavailableError):
+            if isinstance(error, UnavailableError | RateLimitedError):
                 headers = (("retry-after", str(error.retry_after)),)
             elif status == 401:
                 headers = (("www-authenticate", "Bearer"),)

@@ -50,10 +50,16 @@ def _prefers_text(accept: str) -> bool:
     return "text/plain" in kinds and "application/json" not in kinds
 
 
-async def verified_apart(verify: Callable[[Ledger, bytes], str | None], service: Service, body: bytes) -> str | None:
-    """Verify in a thread and within a bound, since anybody may ask and reading hostile JSON strictly takes its time."""
+async def verified_apart(
+    verify: Callable[[Ledger, bytes], str | None], service: Service, request: Request[Any, Any, Any]
+) -> str | None:
+    """Verify in a thread and within bounds, since anybody may ask and reading hostile JSON strictly takes its time."""
+    rates, address = service.access.rates, request.scope["client"]
+    rates.take_evidence(address)
+    body = await request.body()
     if len(body) > MAX_EVIDENCE_BYTES:
         raise TooLargeError(f"evidence has at most {MAX_EVIDENCE_BYTES} bytes")
+    rates.take_evidence_bytes(address, len(body))
     return await asyncio.to_thread(verify, service.ledger, body)
 
 
@@ -68,7 +74,7 @@ async def get_receipt(
 @post("/receipts/verify", status_code=200, summary="Verify an archived receipt", tags=["receipts"])
 async def post_receipt_verify(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Verification:
     """Checks a receipt file against the keys and entries of this service. Who trusts nobody uses `ledger-verify`."""
-    reason = await verified_apart(verify_own_receipt, service, await request.body())
+    reason = await verified_apart(verify_own_receipt, service, request)
     return Verification(reason is None, reason or "")
 
 

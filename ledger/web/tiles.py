@@ -39,7 +39,7 @@ async def get_log_by_token(
     token: FromPath[str],
     path: FromPath[str],
 ) -> Response[bytes]:
-    principal = service.access.token(token)
+    principal = service.access.token(token, request.scope["client"])
     if principal.role != "auditor":
         raise ForbiddenError("a read token is the key of an auditor; other keys do not belong in a path")
     return await _serve(request, service, _own(principal.log, log_id), path, _PRIVATE)

@@ -206,9 +206,7 @@ def _document(document: DayDocument, status: int) -> Response[bytes]:
 
 @post("/transparency/roots/verify", status_code=200, summary="Verify an archived daily root", tags=["transparency"])
 async def post_root_verify(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Verification:
-    reason = await verified_apart(
-        lambda ledger, text: verify_day(known_keys(ledger), text), service, await request.body()
-    )
+    reason = await verified_apart(lambda ledger, text: verify_day(known_keys(ledger), text), service, request)
     return Verification(reason is None, reason or "")
 
 

@@ -159,7 +159,7 @@ def principal(role, operator=False):
     return Principal(_Log(), role, None, "key-1", operator, lambda moment: None)  # type: ignore[arg-type]
 
 
-def resolve(secret):
+def resolve(secret, address):
     if secret != "good":
         raise UnauthorizedError("the key is not known")
     return principal("agent")

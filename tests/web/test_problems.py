@@ -53,6 +53,12 @@ def test_headers_say_what_to_do_next():
     assert (body["retry_after"], body["code"]) == (7, "LEDGER_UNAVAILABLE")
 
 
+def test_wait_is_said_in_whole_seconds_and_in_milliseconds_rounded_up():
+    answer, body = body_of(errors.RateLimitedError("slower", wait=1_000_000_001))
+    assert ("retry-after", "2") in answer.headers
+    assert (body["retry_after"], body["retry_after_ms"], body["code"]) == (2, 1001, "RATE_LIMITED")
+
+
 @pytest.mark.parametrize("error", [ValueError("secret"), AssertionError("secret"), MemoryError("secret")])
 def test_error_of_ours_says_nothing_but_the_request_id(error, capsys):
     answer, body = body_of(error)
