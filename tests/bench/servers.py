@@ -26,6 +26,7 @@ from ledger.deployment import TENANT_PARTS, clock
 from ledger.log.entry import IdSource, format_uuid
 from ledger.log.events.tenants import TenantCreated
 from ledger.log.keystore import Keystore
+from ledger.log.store.keys import SqliteKeys
 from ledger.log.ledger import Release, data_key, initialise
 from ledger.log.vault import Vault, create_master_key
 from ledger.log.working_copy import Draft, Log
@@ -60,7 +61,7 @@ def null_service(data: Path) -> Application:
     """The service over a new, empty ledger that lives in memory; only its keystore is a file."""
     settings = Settings(data=data)
     vault = Vault(create_master_key(settings.master_key_file))
-    keystore = Keystore.initialise(settings.keystore, vault)
+    keystore = Keystore(SqliteKeys.initialise(settings.keystore), vault)
     store, now = NullStore(), clock()
     tenant_id = format_uuid(IdSource(0).next(now))
     owner: list[NewKey] = []
