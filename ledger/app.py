@@ -17,14 +17,15 @@ from ledger.log.receipts import Receipt
 from ledger.log.report import Report
 from ledger.log.roots import RootLog
 from ledger.log.store import Store
-from ledger.log.working_copy import Moment
+from ledger.log.working_copy import Log, Moment
 from ledger.settings import Settings
 from ledger.tenant import routes as key_routes
 from ledger.tenant.keys import KeyResolver, require_live
+from ledger.tenant.state import Key
 from ledger.web import description, events, health, receipts, signing_keys, tiles, transparency
 from ledger.web.access import Access, Principal
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
-from ledger.web.doors import answer_response, provide_principal, provide_service
+from ledger.web.doors import answer_response, asked_of, provide_principal, provide_service
 from ledger.web.front import EXPOSED_HEADERS, MAX_BODY_BYTES, Front
 from ledger.web.observe import Metrics, Observe
 from ledger.web.problems import problem
@@ -52,21 +53,21 @@ class Application:
         self._roots = RootLog(self._ledger)
         self._scheduler = schedule(self._roots, settings.root_interval) if jobs else None
         self._ready: str | None = "starting"
-        access = Access(self._resolve, self._local_operator, settings.key_headers, rates)
+        access = Access(self._recall, self._resolve, self._local_operator, rates)
         self.service = Service(self._ledger, access, self._roots, settings.verifier, lambda: self._ready)
         metrics = Metrics()
         self.litestar = _litestar(self.service, metrics, _cors(settings))
-        self._asgi: ASGIApp = Front(
+        front = Front(
             self.service,
             {("POST", "/api/v1/events"): events.report_events},
             [
                 ("GET", "/api/v1/receipts/", receipts.fetch_receipt),
                 ("GET", "/api/v1/transparency/inclusion/", transparency.prove_inclusion),
             ],
-            cast(ASGIApp, self.litestar),
             settings.cors_origins,
         )
-        self._asgi = Observe(self._asgi, metrics, access_log=settings.access_log)
+        behind = cast(ASGIApp, self.litestar)
+        self._asgi = Observe(front, behind, metrics, settings.key_headers, access_log=settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -99,20 +100,12 @@ class Application:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    def _recall(self, secret: str) -> Principal | None:
+        found = self._resolver.recall(secret)
+        return None if found is None else _principal(*found)
+
     def _resolve(self, secret: str, address: Address) -> Principal:
-        log, key = self._resolver.resolve(secret, address)
-
-        def recheck(moment: Moment) -> None:
-            require_live(moment.state, key.key_id, moment.now)
-
-        return Principal(
-            log=log,
-            role=key.role,
-            env=None if key.env == "all" else key.env,
-            key_id=key.key_id,
-            operator=key.role == "owner" and key.env == "all" and log.number == FIRST_TENANT,
-            recheck=recheck,
-        )
+        return _principal(*self._resolver.resolve(secret, address))
 
     def _local_operator(self) -> Principal:
         return Principal(
@@ -123,6 +116,20 @@ class Application:
             operator=True,
             recheck=lambda moment: None,
         )
+
+
+def _principal(log: Log, key: Key) -> Principal:
+    def recheck(moment: Moment) -> None:
+        require_live(moment.state, key.key_id, moment.now)
+
+    return Principal(
+        log=log,
+        role=key.role,
+        env=None if key.env == "all" else key.env,
+        key_id=key.key_id,
+        operator=key.role == "owner" and key.env == "all" and log.number == FIRST_TENANT,
+        recheck=recheck,
+    )
 
 
 def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Litestar:
@@ -172,7 +179,7 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
         ],
         dependencies={
             "service": Provide(provide_service, sync_to_thread=False),
-            "principal": Provide(provide_principal, sync_to_thread=False),
+            "principal": Provide(provide_principal),
         },
         exception_handlers={Exception: _problem_response},
         openapi_config=described.config(),
@@ -184,9 +191,7 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
 
 
 def _problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    return answer_response(
-        problem(error, instance=request.scope["path"], request_id=request.scope["state"]["request_id"])
-    )
+    return answer_response(problem(error, instance=request.scope["path"], request_id=asked_of(request).request_id))
 
 
 def _cors(settings: Settings) -> CORSConfig | None:

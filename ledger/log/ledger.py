@@ -75,6 +75,10 @@ class Ledger:
                 log = self._logs.get(number) or self._load(number)
         return log
 
+    def loaded(self, number: int) -> Log | None:
+        """A log by number where it is in memory, without asking the store."""
+        return self._logs.get(number)
+
     def records(self) -> list[LogRecord]:
         return list(self._records.values())
 

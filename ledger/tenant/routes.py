@@ -170,7 +170,7 @@ async def validate_key(
     canonical.refuse_duplicates(body)
     wanted: ValidateRequest = decode(_validate_decoder, body)
     try:
-        found = service.access.look_up(wanted.key, request.scope["client"])
+        found = await service.access.look_up(wanted.key, request.scope["client"])
     except UnauthorizedError:
         return Validity(False)
     if found.log is not principal.log or found.key_id is None:

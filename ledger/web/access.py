@@ -5,13 +5,16 @@ A credential becomes a `Principal` in one place, whatever header it came in. Wha
 or a role that is not in it is a refusal.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping
+
+import msgspec
 
 from ledger.log.errors import ForbiddenError, UnauthorizedError
 from ledger.log.events.calls import Env
 from ledger.log.sequencer import Part
 from ledger.log.working_copy import Draft, Log, Moment
+from ledger.web.asked import Asked
 from ledger.web.rates import Address, Rates
 
 PERMISSIONS: Mapping[str, frozenset[str]] = {
@@ -30,8 +33,7 @@ WHOLE_TENANT = frozenset({"keys:rotate"})
 """What concerns every environment, and so needs a credential for all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """Who is asking. `env` None means all environments; `key_id` None is the operator at the service's own machine.
 
     `recheck` asks again whether the credential is live, under the lock, so that what it does is not decided on older
@@ -81,69 +83,58 @@ class Principal:
 
 
 Resolve = Callable[[str, Address], Principal]
-Headers = Iterable[tuple[bytes, bytes]]
+Recall = Callable[[str], Principal | None]
 
 
 class Access:
-    """From a request's headers to a principal. `resolve` is the tenant layer's; `local` stands for the socket's
-    user. Every request is counted here, at its key or else at its address.
+    """From what a request says of itself to a principal. Every request is counted here, at its key or else at its
+    address.
+
+    `recall` and `resolve` are the tenant layer's: the first knows secrets that were seen before, at once; the second
+    asks the store, and so runs in a thread. `local` stands for the operator's socket.
     """
 
     def __init__(
         self,
+        recall: Recall,
         resolve: Resolve,
         local: Callable[[], Principal],
-        key_headers: Iterable[str],
         rates: Rates | None = None,
     ) -> None:
         self.rates = rates or Rates()
+        self._recall = recall
         self._resolve = resolve
         self._local = local
-        self._key_headers = frozenset(name.lower().encode() for name in key_headers)
 
-    def principal(self, headers: Headers, *, local: bool = False, address: Address = None) -> Principal:
+    async def principal(self, asked: Asked, address: Address = None) -> Principal:
         """Raises UnauthorizedError without a live credential, ForbiddenError when X-Tenant-Id names another tenant,
         RateLimitedError when key or address asks too fast.
         """
-        secret: str | None = None
-        tenant: str | None = None
-        for name, value in headers:
-            if name == b"authorization":
-                scheme, _, credential = value.decode("latin-1").partition(" ")
-                if scheme.lower() == "bearer":
-                    secret = credential.strip()
-            elif name in self._key_headers:
-                secret = secret or value.decode("latin-1")
-            elif name == b"x-tenant-id":
-                tenant = value.decode("latin-1")
-        if secret:
-            principal = self.token(secret, address)
-        elif local:
+        if asked.secret:
+            principal = await self.token(asked.secret, address)
+        elif asked.local:
             principal = self._local()
         else:
             self.rates.take_stranger(address)
             raise UnauthorizedError("no credential: send Authorization: Bearer <key>, or X-API-Key")
-        if tenant is not None and tenant != principal.log.record.tenant_id:
+        if asked.tenant is not None and asked.tenant != principal.log.record.tenant_id:
             raise TenantMismatchError("X-Tenant-Id is not the credential's tenant")
         return principal
 
-    def has_credential(self, headers: Headers) -> bool:
-        """Whether a request claims to be somebody."""
-        return any(name == b"authorization" or name in self._key_headers for name, _ in headers)
-
-    def token(self, secret: str, address: Address = None) -> Principal:
+    async def token(self, secret: str, address: Address = None) -> Principal:
         """The principal of a secret that was presented, in a header or as a read token in a path."""
         try:
-            principal = self._resolve(secret, address)
+            principal = await self.look_up(secret, address)
         except UnauthorizedError:
             self.rates.take_stranger(address)
             raise
         self.rates.take(principal.key_id)
         return principal
 
-    def look_up(self, secret: str, address: Address) -> Principal:
+    async def look_up(self, secret: str, address: Address) -> Principal:
         """Whose secret it is that somebody asks about, who has presented his own."""
-        return self._resolve(secret, address)
+        principal = self._recall(secret)
+        return await asyncio.to_thread(self._resolve, secret, address) if principal is None else principal
 
 
 class TenantMismatchError(ForbiddenError):

@@ -7,6 +7,7 @@ from litestar import Request, Response
 from litestar.di import NamedDependency
 
 from ledger.web.access import Principal
+from ledger.web.asked import Asked
 from ledger.web.front import Call, read_query
 from ledger.web.problems import Answer
 from ledger.web.service import Service
@@ -18,18 +19,23 @@ def provide_service(request: Request[Any, Any, Any]) -> Service:
     return service
 
 
-def provide_principal(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Principal:
-    scope = request.scope
-    return service.access.principal(scope["headers"], local=scope["state"]["local"], address=scope["client"])
+async def provide_principal(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Principal:
+    return await service.access.principal(asked_of(request), request.scope["client"])
+
+
+def asked_of(request: Request[Any, Any, Any]) -> Asked:
+    asked = request.scope["state"]["asked"]
+    assert isinstance(asked, Asked)
+    return asked
 
 
 async def call_of(service: Service, request: Request[Any, Any, Any], argument: str = "") -> Call:
     """The request of a hot route that came in by Litestar's door."""
     return Call(
-        principal=provide_principal(request, service),
+        principal=await provide_principal(request, service),
         argument=argument,
         query=read_query(request.scope["query_string"]),
-        accept=request.headers.get("accept", "*/*"),
+        accept=asked_of(request).accept,
         body=await request.body(),
     )
 

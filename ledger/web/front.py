@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The door for hot routes: plain ASGI in front of Litestar's router, picked by method and path.
+"""The door for hot routes: in front of Litestar's router, picked by method and path.
 
 A hot handler is `async (service, call) -> Answer`, bytes in and bytes out, and knows nothing of ASGI. Each is also
 behind an ordinary Litestar route, which describes it in the OpenAPI document; both doors share access, errors and the
@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 
 from ledger.log.errors import LedgerError, MalformedRequestError, TooLargeError
 from ledger.web.access import Principal
-from ledger.web.asgi import ASGIApp, Receive, Scope, Send
+from ledger.web.asgi import Receive, Scope, Send
+from ledger.web.asked import Asked
 from ledger.web.problems import Answer, problem
 from ledger.web.service import Service
 
@@ -34,81 +35,75 @@ class Call(NamedTuple):
 Hot = Callable[[Service, Call], Awaitable[Answer]]
 
 
+class Hit(NamedTuple):
+    """A request for a hot handler. `template` names the route in metrics."""
+
+    handler: Hot
+    argument: str
+    template: str
+
+
 class Front:
-    """Sends a request to a hot handler, or on to `app`."""
+    """The table of hot routes, and the way from a request to an answer."""
 
     def __init__(
         self,
         service: Service,
         exact: Mapping[tuple[str, str], Hot],
         prefixes: Sequence[tuple[str, str, Hot]],
-        app: ASGIApp,
         cors_origins: Sequence[str] = (),
     ) -> None:
         self._service = service
-        self._exact = exact
+        self._exact = {place: Hit(handler, "", place[1]) for place, handler in exact.items()}
         self._prefixes = prefixes
-        self._app = app
         self._cors_origins = {origin.encode(): origin for origin in cors_origins}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._pick(scope) if scope["type"] == "http" else None
-        if found is None:
-            await self._app(scope, receive, send)
-            return
-        handler, argument, template = found
-        scope["path_template"] = template
-        try:
-            call = await read_call(self._service, scope, receive, argument)
-            answer = await handler(self._service, call)
-        except Exception as error:
-            answer = problem(error, instance=scope["path"], request_id=scope["state"]["request_id"])
-        await send_answer(send, self._shared(scope, answer))
-
-    def _shared(self, scope: Scope, answer: Answer) -> Answer:
-        """The answer, readable for a web page of an allowed origin. Preflights are answered by Litestar."""
-        for name, value in scope["headers"] if self._cors_origins else ():
-            if name == b"origin" and (origin := self._cors_origins.get(value)) is not None:
-                exposed = ", ".join(EXPOSED_HEADERS)
-                allowed = (
-                    ("access-control-allow-origin", origin),
-                    ("access-control-expose-headers", exposed),
-                    ("vary", "Origin"),
-                )
-                return answer._replace(headers=(*answer.headers, *allowed))
-        return answer
-
-    def _pick(self, scope: Scope) -> tuple[Hot, str, str] | None:
+    def pick(self, scope: Scope) -> Hit | None:
+        """The hot route of a request, None when it is for the other door."""
         method, path = scope["method"], scope["path"]
-        handler = self._exact.get((method, path))
-        if handler is not None:
-            return handler, "", path
+        hit = self._exact.get((method, path))
+        if hit is not None:
+            return hit
         for wanted, prefix, handler in self._prefixes:
             if method == wanted and path.startswith(prefix):
                 argument = path[len(prefix) :]
                 # A longer path, or a fixed one beside the parameter, is another route.
                 if len(argument) == 36 and "/" not in argument:
-                    return handler, argument, prefix + "{event_id}"
+                    return Hit(handler, argument, prefix + "{event_id}")
         return None
 
+    async def answer(self, hit: Hit, asked: Asked, scope: Scope, receive: Receive) -> Answer:
+        """The answer to a request, problems included. Authentication comes first, then the body."""
+        try:
+            principal = await self._service.access.principal(asked, scope["client"])
+            query = read_query(scope["query_string"])
+            body = await read_body(asked, receive)
+            answer = await hit.handler(self._service, Call(principal, hit.argument, query, asked.accept, body))
+        except Exception as error:
+            answer = problem(error, instance=scope["path"], request_id=asked.request_id)
+        return self._shared(asked, answer) if self._cors_origins else answer
 
-async def read_call(service: Service, scope: Scope, receive: Receive, argument: str) -> Call:
-    """Authenticate, then read the body. Raises LedgerError."""
-    headers = scope["headers"]
-    principal = service.access.principal(headers, local=scope["state"]["local"], address=scope["client"])
-    accept = next((value.decode("latin-1") for name, value in headers if name == b"accept"), "*/*")
-    return Call(principal, argument, read_query(scope["query_string"]), accept, await read_body(scope, receive))
+    def _shared(self, asked: Asked, answer: Answer) -> Answer:
+        """The answer, readable for a web page of an allowed origin. Preflights are answered by Litestar."""
+        origin = None if asked.origin is None else self._cors_origins.get(asked.origin)
+        if origin is None:
+            return answer
+        allowed = (
+            ("access-control-allow-origin", origin),
+            ("access-control-expose-headers", ", ".join(EXPOSED_HEADERS)),
+            ("vary", "Origin"),
+        )
+        return answer._replace(headers=(*answer.headers, *allowed))
 
 
 def read_query(query: bytes) -> dict[str, str]:
     return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
+async def read_body(asked: Asked, receive: Receive) -> bytes:
     """The whole body. Raises TooLargeError as soon as it is known to be too long."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY_BYTES:
-            raise _too_large()
+    if asked.content_length is not None and asked.content_length > MAX_BODY_BYTES:
+        raise _too_large()
     chunks, size = [], 0
     while True:
         message = await receive()
@@ -127,11 +122,14 @@ def _too_large() -> LedgerError:
     return TooLargeError(f"a request body has at most {MAX_BODY_BYTES} bytes; send fewer events at once")
 
 
-async def send_answer(send: Send, answer: Answer) -> None:
-    headers = [
+async def send_answer(send: Send, answer: Answer, *headers: tuple[bytes, bytes]) -> None:
+    """Send an answer, with further headers of the door."""
+    sent = [
         (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        *((name.encode(), value.encode()) for name, value in answer.headers),
+        (b"content-length", b"%d" % len(answer.body)),
+        *headers,
     ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    for name, value in answer.headers:
+        sent.append((name.encode(), value.encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": sent})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})

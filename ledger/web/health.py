@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 import ledger
 from ledger.log.errors import LedgerError
 from ledger.web.access import Principal
-from ledger.web.doors import provide_principal
+from ledger.web.doors import asked_of, provide_principal
 from ledger.web.observe import Metrics
 from ledger.web.service import Service
 
@@ -107,8 +107,8 @@ async def get_status(service: NamedDependency[Service]) -> PublicStatus:
 async def get_metrics(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Response[bytes]:
     """Prometheus text, from this machine or with a key that may read the log."""
     client = request.scope.get("client")
-    if not (request.scope["state"]["local"] or (client is not None and _is_loopback(client[0]))):
-        provide_principal(request, service).require("log:read")
+    if not (asked_of(request).local or (client is not None and _is_loopback(client[0]))):
+        (await provide_principal(request, service)).require("log:read")
     metrics = request.app.state["metrics"]
     assert isinstance(metrics, Metrics)
     metrics.queued.set(service.ledger.sequencer.queued)

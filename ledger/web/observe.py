@@ -4,21 +4,18 @@
 Nothing here sees a body, a query or a credential; what is logged of a path has the read token cut out.
 """
 
-import os
-import re
 import time
+from collections.abc import Iterable
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ledger.web.asgi import ASGIApp, Message, Receive, Scope, Send
-from ledger.web.front import send_answer
+from ledger.web.asked import Asked, AskedReader
+from ledger.web.front import Front, send_answer
 from ledger.web.problems import problem, without_token
 
 _log = structlog.get_logger("ledger.access")
-
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,100}\Z")
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 class Metrics:
@@ -32,14 +29,30 @@ class Metrics:
         self.seconds = Histogram(
             "ledger_http_request_seconds", "Time to the end of the answer", ["route"], registry=self.registry
         )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.queued = Gauge("ledger_queued_events", "Events waiting for a transaction", registry=self.registry)
         self.root_size = Gauge("ledger_root_log_size", "Entries of the root log", registry=self.registry)
 
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request. Finding the series of a set of labels costs more than counting, so they are kept."""
+        labels = method, route, status
+        series = self._children.get(labels)
+        if series is None:
+            series = self._children[labels] = self.requests.labels(*labels), self.seconds.labels(route)
+        series[0].inc()
+        series[1].observe(seconds)
+
 
 class Observe:
-    def __init__(self, app: ASGIApp, metrics: Metrics, *, access_log: bool) -> None:
+    """`app` is the door behind `front`."""
+
+    def __init__(
+        self, front: Front, app: ASGIApp, metrics: Metrics, key_headers: Iterable[str], *, access_log: bool
+    ) -> None:
+        self._front = front
         self._app = app
         self._metrics = metrics
+        self._reader = AskedReader(key_headers)
         self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,57 +60,58 @@ class Observe:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id, trace_id = _identify(scope)
-        state = scope.setdefault("state", {})
-        state["request_id"] = request_id
-        # A connection on the Unix socket has no port. Only the operator's own account can open that socket.
-        server = scope.get("server")
-        state["local"] = server is not None and server[1] is None
+        asked = self._reader.read(scope)
+        hit = self._front.pick(scope)
+        status = 500
+        try:
+            if hit is not None:
+                answer = await self._front.answer(hit, asked, scope, receive)
+                status = answer.status
+                await send_answer(send, answer, *_marks(asked))
+            else:
+                scope.setdefault("state", {})["asked"] = asked
+                status = await self._behind(asked, scope, receive, send)
+        finally:
+            route = str(scope.get("path_template") or "other") if hit is None else hit.template
+            self._record(scope, asked, route, status, time.perf_counter() - started)
+
+    async def _behind(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> int:
+        """Let the other door answer; its status."""
         status = 500
         answered = False
 
-        async def observed_send(message: Message) -> None:
+        async def marked_send(message: Message) -> None:
             nonlocal status, answered
             if message["type"] == "http.response.start":
                 answered = True
                 status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", request_id.encode()),
-                    (b"x-trace-id", trace_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
+                message["headers"] = [*message["headers"], *_marks(asked)]
             await send(message)
 
         try:
-            await self._app(scope, receive, observed_send)
+            await self._app(scope, receive, marked_send)
         except Exception as error:
             if answered:
                 raise
-            await send_answer(observed_send, problem(error, instance=scope["path"], request_id=request_id))
-        finally:
-            route = str(scope.get("path_template") or "other")
-            seconds = time.perf_counter() - started
-            self._metrics.requests.labels(scope["method"], route, status).inc()
-            self._metrics.seconds.labels(route).observe(seconds)
-            if self._access_log:
-                _log.info(
-                    "request",
-                    method=scope["method"],
-                    path=without_token(scope["path"]),
-                    status=status,
-                    ms=round(seconds * 1000, 2),
-                    id=request_id,
-                )
+            await send_answer(marked_send, problem(error, instance=scope["path"], request_id=asked.request_id))
+        return status
+
+    def _record(self, scope: Scope, asked: Asked, route: str, status: int, seconds: float) -> None:
+        self._metrics.count(scope["method"], route, status, seconds)
+        if self._access_log:
+            _log.info(
+                "request",
+                method=scope["method"],
+                path=without_token(scope["path"]),
+                status=status,
+                ms=round(seconds * 1000, 2),
+                id=asked.request_id,
+            )
 
 
-def _identify(scope: Scope) -> tuple[str, str]:
-    """Request id and trace id: the caller's where they are well formed, else new ones."""
-    request_id = trace_id = None
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.match(value):
-            request_id = value.decode()
-        elif name == b"traceparent" and (match := _TRACEPARENT.match(value)):
-            trace_id = match[1].decode()
-    random = os.urandom(16).hex()
-    return request_id or random, trace_id or random
+def _marks(asked: Asked) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"x-request-id", asked.request_id.encode()),
+        (b"x-trace-id", asked.trace_id.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    )

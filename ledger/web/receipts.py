@@ -14,7 +14,7 @@ from ledger.log.errors import TooLargeError
 from ledger.log.evidence import verify_own_receipt
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import receipt, tlog_proof
-from ledger.web.doors import answer_response, call_of, provide_principal
+from ledger.web.doors import answer_response, asked_of, call_of, provide_principal
 from ledger.web.events import find_entry, wants_disclosures
 from ledger.web.front import Call
 from ledger.web.problems import Answer
@@ -82,6 +82,6 @@ async def post_receipt_verify(request: Request[Any, Any, Any], service: NamedDep
 async def get_receipt_key(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> ReceiptKey:
     """The root log's vkey; with a credential also that of the tenant's log."""
     log_vkey = None
-    if service.access.has_credential(request.scope["headers"]):
-        log_vkey = provide_principal(request, service).log.signer.vkey.format()
+    if asked_of(request).claims:
+        log_vkey = (await provide_principal(request, service)).log.signer.vkey.format()
     return ReceiptKey(service.ledger.root.signer.vkey.format(), log_vkey)

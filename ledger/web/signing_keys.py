@@ -14,7 +14,7 @@ from ledger.log.report import decode
 from ledger.log.rotation import rotate_key
 from ledger.log.working_copy import Log
 from ledger.web.access import Principal
-from ledger.web.doors import provide_principal
+from ledger.web.doors import asked_of, provide_principal
 from ledger.web.service import Service
 
 
@@ -55,8 +55,8 @@ async def list_signing_keys(
 ) -> KeyHistory:
     """Keys of the root log, which are public; with a credential also those of the tenant's own log."""
     keys = _keys(service.ledger.root, service, "root")
-    if service.access.has_credential(request.scope["headers"]):
-        keys += _keys(provide_principal(request, service).log, service, "log")
+    if asked_of(request).claims:
+        keys += _keys((await provide_principal(request, service)).log, service, "log")
     return KeyHistory([key for key in keys if purpose in (None, key.purpose)])
 
 

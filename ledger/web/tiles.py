@@ -39,7 +39,7 @@ async def get_log_by_token(
     token: FromPath[str],
     path: FromPath[str],
 ) -> Response[bytes]:
-    principal = service.access.token(token, request.scope["client"])
+    principal = await service.access.token(token, request.scope["client"])
     if principal.role != "auditor":
         raise ForbiddenError("a read token is the key of an auditor; other keys do not belong in a path")
     return await _serve(request, service, _own(principal.log, log_id), path, _PRIVATE)
@@ -49,7 +49,7 @@ async def get_log_by_token(
 async def get_log(
     request: Request[Any, Any, Any], service: NamedDependency[Service], log_id: FromPath[str], path: FromPath[str]
 ) -> Response[bytes]:
-    principal = provide_principal(request, service)
+    principal = await provide_principal(request, service)
     log = _own(principal.log, log_id)
     principal.require("log:read")
     return await _serve(request, service, log, path, _PRIVATE)

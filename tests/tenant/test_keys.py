@@ -165,7 +165,7 @@ def test_key_revoked_while_its_events_wait_reports_nothing(fresh_ledger):
     async def act(app, made):
         async with asgi_client(app, made["owner_key"]) as owner:
             key = (await owner.post(f"{API}/keys", json={"env": "all", "label": "x"})).json()
-            principal = app.service.access.token(key["key"])
+            principal = await app.service.access.token(key["key"])
             before = principal.log.committed.head.size
             assert (await owner.delete(f"{API}/keys/{key['id']}")).status_code == 204
 

@@ -7,6 +7,7 @@ import pytest
 
 from ledger.log.errors import ForbiddenError, UnauthorizedError
 from ledger.web.access import PERMISSIONS, Access, Principal, TenantMismatchError
+from ledger.web.asked import AskedReader
 from tests.running import event
 from tests.web.asking import API, NO_SUCH_EVENT, application, asgi_client, problem_of, report
 
@@ -165,18 +166,29 @@ def resolve(secret, address):
     return principal("agent")
 
 
-def test_socket_s_user_is_the_operator_only_without_a_credential():
-    access = Access(resolve, lambda: principal("owner", operator=True), ["X-API-Key"])
-    assert access.principal([], local=True).operator
-    assert not access.principal([(b"x-api-key", b"good")], local=True).operator
+def recall(secret):
+    return principal("agent") if secret == "seen" else None
+
+
+def ask(*headers, local=False):
+    access = Access(recall, resolve, lambda: principal("owner", operator=True))
+    server = ("/serve.sock", None) if local else ("127.0.0.1", 80)
+    asked = AskedReader(["X-API-Key"]).read({"headers": headers, "server": server})
+    return asyncio.run(access.principal(asked))
+
+
+@pytest.mark.parametrize("secret", [b"good", b"seen"])
+def test_socket_s_user_is_the_operator_only_without_a_credential(secret):
+    assert ask(local=True).operator
+    assert not ask((b"x-api-key", secret), local=True).operator
     with pytest.raises(UnauthorizedError):
-        access.principal([(b"x-api-key", b"bad")], local=True)
+        ask((b"x-api-key", b"bad"), local=True)
     with pytest.raises(UnauthorizedError):
-        access.principal([], local=False)
+        ask(local=False)
     with pytest.raises(TenantMismatchError):
-        access.principal([(b"x-api-key", b"good"), (b"x-tenant-id", b"tenant-2")])
+        ask((b"x-api-key", secret), (b"x-tenant-id", b"tenant-2"))
     with pytest.raises(TenantMismatchError):
-        access.principal([(b"x-tenant-id", b"tenant-2")], local=True)
+        ask((b"x-tenant-id", b"tenant-2"), local=True)
 
 
 def test_unknown_roles_and_permissions_are_refusals():

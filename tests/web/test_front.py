@@ -9,9 +9,8 @@ import shutil
 import pytest
 
 from ledger.web.front import MAX_BODY_BYTES, read_query
-from ledger.web.observe import Metrics, Observe
 from tests.running import event
-from tests.web.asking import API, NO_SUCH_EVENT, UUID7, application, asgi_client
+from tests.web.asking import API, NO_SUCH_EVENT, UUID7, application, asgi_client, back_door
 
 EVENTS = f"{API}/events"
 OTHER_TENANT = {"x-tenant-id": "01a20000-0000-7000-8000-000000000000"}
@@ -82,7 +81,7 @@ CASES = {
 async def ask_all(data, key, door):
     answers = {}
     async with application(data) as app:
-        asgi = app if door == "front" else Observe(app.litestar, Metrics(), access_log=False)
+        asgi = app if door == "front" else back_door(app)
         async with asgi_client(asgi, key) as client:
             reported = []
             for name, (method, path, options) in CASES.items():

@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.log.errors import RateLimitedError
-from ledger.web.observe import Metrics, Observe
 from ledger.web.rates import EVIDENCE_BYTES, Buckets, Rates
 from tests.running import event
-from tests.web.asking import API, NO_SUCH_EVENT, Clock, application, asgi_client, problem_of
+from tests.web.asking import API, NO_SUCH_EVENT, Clock, application, asgi_client, back_door, problem_of
 
 SECOND = 1_000_000_000
 KEY = "k"
@@ -200,7 +199,7 @@ def ask_service(data, asking, **settings):
         async with application(data, **settings) as app:
             front = await asking(partial(asgi_client, app))
         async with application(data, **settings) as app:
-            router = await asking(partial(asgi_client, Observe(app.litestar, Metrics(), access_log=False)))
+            router = await asking(partial(asgi_client, back_door(app)))
         return [front, router]
 
     return asyncio.run(run())

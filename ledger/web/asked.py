@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the headers of a request say, read once: who claims to ask, under which ids, and for what kind of answer."""
+
+import os
+import random
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from ledger.web.asgi import Scope
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,100}\Z")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+# Names of requests need to differ, not to be secret.
+_names = random.Random(os.urandom(32))
+
+
+class Asked(msgspec.Struct):
+    """`claims` is whether the request shows any credential at all; `secret` the one to look up. `local` is the
+    operator's socket, which only his own account can open.
+    """
+
+    request_id: str
+    trace_id: str
+    local: bool
+    claims: bool = False
+    secret: str | None = None
+    tenant: str | None = None
+    accept: str = "*/*"
+    origin: bytes | None = None
+    content_length: int | None = None
+
+
+class AskedReader:
+    """`key_headers` are the names that may carry a credential besides Authorization."""
+
+    def __init__(self, key_headers: Iterable[str]) -> None:
+        self._kinds: Mapping[bytes, str] = {
+            **{name.lower().encode(): "key" for name in key_headers},
+            b"authorization": "authorization",
+            b"x-tenant-id": "tenant",
+            b"accept": "accept",
+            b"origin": "origin",
+            b"content-length": "length",
+            b"x-request-id": "request",
+            b"traceparent": "trace",
+        }
+
+    def read(self, scope: Scope) -> Asked:
+        """Never raises: what is not well formed counts as not there. Ids are the caller's, else new ones."""
+        # A connection on the Unix socket has no port.
+        server = scope.get("server")
+        name = f"{_names.getrandbits(128):032x}"
+        asked = Asked(name, name, server is not None and server[1] is None)
+        kinds = self._kinds
+        for header, value in scope["headers"]:
+            kind = kinds.get(header)
+            if kind is None:
+                continue
+            if kind == "authorization":
+                asked.claims = True
+                scheme, _, credential = value.decode("latin-1").partition(" ")
+                if scheme.lower() == "bearer":
+                    asked.secret = credential.strip()
+            elif kind == "length":
+                asked.content_length = int(value) if value.isdigit() else None
+            elif kind == "accept":
+                asked.accept = value.decode("latin-1")
+            elif kind == "key":
+                asked.claims = True
+                asked.secret = asked.secret or value.decode("latin-1")
+            elif kind == "tenant":
+                asked.tenant = value.decode("latin-1")
+            elif kind == "origin":
+                asked.origin = value
+            elif kind == "request" and _REQUEST_ID.match(value):
+                asked.request_id = value.decode()
+            elif kind == "trace" and (match := _TRACEPARENT.match(value)):
+                asked.trace_id = match[1].decode()
+        return asked
