@@ -26,8 +26,8 @@ from ledger.deployment import TENANT_PARTS, clock
 from ledger.log.entry import IdSource, format_uuid
 from ledger.log.events.tenants import TenantCreated
 from ledger.log.keystore import Keystore
-from ledger.log.store.keys import SqliteKeys
 from ledger.log.ledger import Release, data_key, initialise
+from ledger.log.store.keys import SqliteKeys
 from ledger.log.vault import Vault, create_master_key
 from ledger.log.working_copy import Draft, Log
 from ledger.settings import Settings
