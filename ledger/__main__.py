@@ -17,6 +17,7 @@ _COMMANDS = {
     "export": "Write a range of the log for an auditor",
     "check": "Derive everything again from the stored bytes",
     "root": "Daily roots",
+    "guard": "Rollback guard: show it, confirm a database after a failover or a move",
 }
 
 

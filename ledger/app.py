@@ -54,7 +54,7 @@ class Application:
         self._scheduler = schedule(self._roots, settings.root_interval) if jobs else None
         self._ready: str | None = "starting"
         access = Access(self._recall, self._resolve, self._local_operator, rates)
-        self.service = Service(self._ledger, access, self._roots, settings.verifier, lambda: self._ready)
+        self.service = Service(self._ledger, access, self._roots, settings.verifier, self._why_not_ready)
         metrics = Metrics()
         self.litestar = _litestar(self.service, metrics, _cors(settings))
         front = Front(
@@ -99,6 +99,9 @@ class Application:
                 await self.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    def _why_not_ready(self) -> str | None:
+        return self._ready or self._ledger.sequencer.halted
 
     def _recall(self, secret: str) -> Principal | None:
         found = self._resolver.recall(secret)

@@ -51,11 +51,15 @@ def open_ledger(
     """The ledger of these settings, or the one in a store of the caller's own. Raises ConfigurationError, saying what
     to do.
     """
+    if settings.guard is None and not read_only and store is None:
+        raise ConfigurationError("a ledger that signs needs a directory for its rollback guard: name one with --guard")
     store = store or open_store(settings, read_only=read_only)
     try:
         vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
         keystore = open_keystore(settings, vault, read_only=read_only)
-        return Ledger(store, keystore, vault, TENANT_PARTS, clock, settings.max_queued)
+        return Ledger(
+            store, keystore, vault, TENANT_PARTS, clock, settings.max_queued, guard=settings.guard, read_only=read_only
+        )
     except BaseException:
         store.close()
         raise

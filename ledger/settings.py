@@ -23,6 +23,11 @@ class Settings:
     master_key_path: Path | None = None
     """File of the master key; None is `data/master.key`."""
 
+    guard: Path | None = None
+    """Directory of the rollback guard (log/guard.py), outside of data directory, database and their backups; shared
+    storage when several hosts serve one database. None is for reading only.
+    """
+
     host: str = "127.0.0.1"
     port: int = 8000
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +20,24 @@ START_SECONDS = 30
 _Result = TypeVar("_Result")
 
 
+# Where the guards of ledgers lie that a test makes and never copies; gone when the tests are.
+_STATE = tempfile.TemporaryDirectory(prefix="ledger-state-")
+
+
 def environment(**extra: str) -> dict[str, str]:
-    """This process's environment without any setting of a ledger."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")} | extra
+    """This process's environment without any setting of a ledger, and with a state directory of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+    return kept | {"XDG_STATE_HOME": _STATE.name} | extra
+
+
+def guarded(data: Path) -> dict[str, str]:
+    """The setting by which a copied ledger has its guard copied with it, and each copy one of its own."""
+    return {"LEDGER_GUARD": str(data / "guard")}
 
 
 def run_ledger(*arguments: str, data: Path | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; the result has exit code, stdout and stderr."""
-    settings = extra if data is None else {"LEDGER_DATA": str(data), **extra}
+    settings = extra if data is None else {"LEDGER_DATA": str(data), **guarded(data), **extra}
     command = [sys.executable, "-m", "ledger", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment(**settings), timeout=120)
 
@@ -51,7 +62,7 @@ class Service:
         command = [sys.executable, "-m", "ledger", "serve", "--data", str(self.data), "--port", "0", *self._flags]
         self._log = self.log_path.open("ab")
         begin = self._log.tell()
-        self.process = subprocess.Popen(command, stderr=self._log, env=environment())
+        self.process = subprocess.Popen(command, stderr=self._log, env=environment(**guarded(self.data)))
         self.url = self._read_url(begin)
 
     def _read_url(self, begin: int) -> str:

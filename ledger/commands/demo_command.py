@@ -58,6 +58,7 @@ class Story:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
+        self.guard = folder / "guard"
         self.receipts = folder / "receipts"
         self._service: subprocess.Popen[str] | None = None
         self._url = ""
@@ -202,7 +203,7 @@ class Story:
     def _environment(self) -> dict[str, str]:
         # Only what the commands need: a setting of the caller's environment is not meant for the demo's own ledger.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
-        return kept | {"LEDGER_DATA": str(self.data)}
+        return kept | {"LEDGER_DATA": str(self.data), "LEDGER_GUARD": str(self.guard)}
 
     @staticmethod
     def _say(text: str) -> None:
@@ -214,6 +215,7 @@ class Story:
         click.echo(f"\nEverything is in {self.folder}:")
         for name, what in (
             ("data/", "the ledger: database, keystore, master key, verifier"),
+            ("guard/", "the rollback guard, which lies elsewhere as a rule"),
             ("receipts/", "a receipt for every decision"),
             ("export/", "the whole log for an auditor"),
             ("day.json", "the daily root"),
@@ -223,7 +225,9 @@ class Story:
         click.echo("\nTry it yourself:")
         click.echo(f"    python3 {verifier} receipt {receipt} {trust}")
         click.echo(f"    python3 {verifier} export {self.folder / 'forged-export'} {trust}")
-        click.echo(f"    ledger serve --data {self.data}      # owner key: {self._keys['owner_key']}")
+        click.echo(
+            f"    ledger serve --data {self.data} --guard {self.guard}      # owner key: {self._keys['owner_key']}"
+        )
 
 
 def _tool_name(text: bytes, mark: bytes) -> int:

@@ -16,10 +16,11 @@ from ledger.deployment import TENANT_PARTS, clock
 from ledger.log.entry import IdSource, format_uuid
 from ledger.log.errors import ConfigurationError, ConflictError
 from ledger.log.events.tenants import TenantCreated
+from ledger.log.guard import Guard
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Release, data_key, initialise
 from ledger.log.lock import DirectoryLock
-from ledger.log.store import Store
+from ledger.log.store import ROOT_LOG, Store
 from ledger.log.store.keys import KeyTable, PostgresKeys, SqliteKeys
 from ledger.log.store.postgres import PostgresStore
 from ledger.log.store.sqlite import SqliteStore
@@ -65,6 +66,7 @@ def command(settings: Settings, origin: str, as_json: bool) -> None:
     say("The owner key is shown this once. Give the two vkeys to whoever is to verify receipts.")
     keys = "the keystore database" if settings.keystore_url else settings.keystore
     say(f"Keep {settings.master_key_file} and {keys} backed up apart from the database.")
+    say(f"The rollback guard is in {settings.guard}: keep it, and keep it out of those backups.")
     place = " --database-url URL" if settings.shared else ""
     say(f"Next: ledger serve --data {settings.data}{place}")
 
@@ -78,19 +80,20 @@ def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = cl
     with DirectoryLock(settings.data):
         if settings.database.exists():
             raise ConflictError(f"there is a ledger in {settings.data} already; nothing was changed")
-        store = None if settings.database_url is None else PostgresStore.initialise(settings.database_url)
+        store: Store | None = None if settings.database_url is None else PostgresStore.initialise(settings.database_url)
         release = _write_verifier(settings.verifier)
         if settings.master_key is None and not settings.master_key_file.exists():
             create_master_key(settings.master_key_file)
         vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
         keystore = Keystore(_key_table(settings), vault)
         if store is not None:
-            return _fill(store, keystore, vault, origin, clock, release)
+            return _fill(store, keystore, vault, origin, clock, release, settings.guard)
         # Under another name until it is whole: a crash in between leaves no ledger that looks like one.
         unfinished = settings.database.with_suffix(".new")
         for leftover in settings.data.glob(f"{unfinished.name}*"):
             leftover.unlink()
-        created = _fill(SqliteStore.initialise(unfinished), keystore, vault, origin, clock, release)
+        store = SqliteStore.initialise(unfinished)
+        created = _fill(store, keystore, vault, origin, clock, release, settings.guard)
         unfinished.rename(settings.database)
         return created
 
@@ -107,9 +110,15 @@ def _key_table(settings: Settings) -> KeyTable:
 
 
 def _fill(
-    store: Store, keystore: Keystore, vault: Vault, origin: str, clock: Callable[[], int], release: Release
+    store: Store,
+    keystore: Keystore,
+    vault: Vault,
+    origin: str,
+    clock: Callable[[], int],
+    release: Release,
+    guard: Path | None,
 ) -> NewLedger:
-    """Write the first entries of both logs, in one transaction."""
+    """Write the first entries of both logs, in one transaction, and begin to guard them."""
     now = clock()
     tenant_id = format_uuid(IdSource(0).next(now))
     owner: list[NewKey] = []
@@ -125,6 +134,9 @@ def _fill(
         root_vkey, log_vkey = initialise(
             store, keystore, vault, origin, clock, TENANT_PARTS, tenant_id, first_drafts, release
         )
+        if guard is not None:
+            # Before a database in a file has its name: a ledger that exists is guarded.
+            Guard(guard, root_vkey).initialise(store.head(ROOT_LOG).checkpoint)
     finally:
         store.close()
         keystore.close()

@@ -3,6 +3,7 @@
 
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +36,15 @@ def data_option(function: _Function) -> _Function:
     @option("--database-url", help="PostgreSQL database with the log, e.g. postgresql://ledger@db/ledger")
     @option("--keystore-url", help="PostgreSQL database with the data keys, apart from the log's")
     @option("--master-key-file", type=click.Path(path_type=Path), help="file with the master key, instead of in --data")
+    @click.option(
+        "--guard",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="LEDGER_GUARD",
+        show_envvar=True,
+        default=_state_directory,
+        show_default="~/.local/state/decision-ledger",
+        help="directory of the rollback guard, apart from the data",
+    )
     @click.option("--master-key", envvar="LEDGER_MASTER_KEY", hidden=True)
     @functools.wraps(function)
     def wrapped(
@@ -42,6 +52,7 @@ def data_option(function: _Function) -> _Function:
         database_url: str | None,
         keystore_url: str | None,
         master_key_file: Path | None,
+        guard: Path | None,
         master_key: str | None,
         **arguments: Any,
     ) -> Any:
@@ -51,10 +62,22 @@ def data_option(function: _Function) -> _Function:
             keystore_url=keystore_url or None,
             master_key=master_key,
             master_key_path=master_key_file,
+            guard=guard,
         )
         return function(settings=settings, **arguments)
 
     return wrapped  # type: ignore[return-value]
+
+
+def _state_directory() -> Path | None:
+    """Where a program keeps what must outlive its data (XDG Base Directory Specification); None without a home."""
+    state = os.environ.get("XDG_STATE_HOME")
+    try:
+        # The specification wants relative values ignored.
+        parent = Path(state) if state and os.path.isabs(state) else Path.home() / ".local" / "state"
+    except RuntimeError:
+        return None
+    return parent / "decision-ledger"
 
 
 def refusals(function: _Function) -> _Function:

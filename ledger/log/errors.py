@@ -13,6 +13,7 @@
     ├── RateLimitedError           429  send the same after `retry_after` seconds, and less often from then on
     ├── UnavailableError           503  try again after `retry_after` seconds; nothing was written
     ├── ConfigurationError              an operator must change something before the service can start
+    │   └── RollbackError               put a newer database in place: this one lacks what was published
     └── DamagedError               500  run `ledger check`: stored data that must exist does not
 
     OutcomeUnknownError                 the store may or may not have committed: stop this log, reload, go on from there
@@ -98,6 +99,10 @@ class UnavailableError(LedgerError):
 
 class ConfigurationError(LedgerError):
     code = "NOT_CONFIGURED"
+
+
+class RollbackError(ConfigurationError):
+    """The database is older than what was released, or has another history."""
 
 
 class DamagedError(LedgerError):

@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from msgspec import UNSET
@@ -17,9 +18,11 @@ from ledger.log.entry import ENTRY_RULE
 from ledger.log.errors import DamagedError, NotFoundError
 from ledger.log.events.logs import LogCreated, LogGenesis, ReleasePublished
 from ledger.log.fold import LogsState, Part, State, empty_state, fold
+from ledger.log.guard import Guard, Released
 from ledger.log.keys import create_signing_key, load_signing_key
 from ledger.log.keystore import DataKey, Keystore
-from ledger.log.sequencer import Sequencer
+from ledger.log.sequencer import Sequencer, stored_now
+from ledger.log.startup import check_before_signing
 from ledger.log.store import ROOT_LOG, Head, LogRecord, Secret, Store
 from ledger.log.tree import TileCache, Tree
 from ledger.log.vault import Vault
@@ -44,7 +47,11 @@ class Release:
 
 
 class Ledger:
-    """Opened logs, loaded on first use. `parts` are the layers that fold tenant logs."""
+    """Opened logs, loaded on first use. `parts` are the layers that fold tenant logs.
+
+    `guard` is the directory of the rollback guard, without which only tests should sign. Raises RollbackError when the
+    database is not what was released or more, ConfigurationError when there is no guard for it.
+    """
 
     def __init__(
         self,
@@ -54,18 +61,27 @@ class Ledger:
         parts: Sequence[type[Part]],
         clock: Callable[[], int],
         max_queued: int = 20_000,
+        *,
+        guard: Path | None = None,
+        read_only: bool = False,
     ) -> None:
         self.store = store
         self.keystore = keystore
         self.vault = vault
         self.clock = clock
-        self.sequencer = Sequencer(store, keystore, clock, self._signer_of, max_queued)
+        self._read_only = read_only
         self._parts = parts
         self._tiles = TileCache()
         self._logs: dict[int, Log] = {}
         self._lock = threading.RLock()
         self._records = {record.number: record for record in store.logs()}
         self.root = self.log(ROOT_LOG)
+        self.guard = None if guard is None else Guard.of(self.root, guard)
+        self.sequencer = Sequencer(store, keystore, clock, self._signer_of, max_queued, self.guard)
+        if self.guard is not None and not read_only:
+            self.guard.require()
+            # Compares, and releases what was committed just before a crash and never shown.
+            self.sequencer.reload(self.root)
 
     def log(self, number: int) -> Log:
         """A log by number. Raises NotFoundError."""
@@ -99,8 +115,20 @@ class Ledger:
             raise DamagedError(f"the vault has no pepper for log {number}: restore the database from a backup")
         pepper = self.vault.open(_pepper_name(number), box)
         log = Log(record, tree, signer, pepper, Committed(head, tree.load_edge(head.size), state))
+        if not self._read_only:
+            check_before_signing(self.store, log, logs[LogsState], self.clock())
         self._logs[number] = log
         return log
+
+    def compare_with_guard(self) -> Released | None:
+        """What was released last, and the database as it is now has it; None when there is no guard file.
+
+        Raises RollbackError when the database does not have it, and what `Guard.read` raises.
+        """
+        released = None if self.guard is None else self.guard.read()
+        if self.guard is not None and released is not None:
+            self.guard.compare(released, self.root, stored_now(self.store, self.root))
+        return released
 
     def _load_signer(self, origin: str, root_state: State) -> SigningKey:
         if origin not in root_state[LogsState].vkeys:

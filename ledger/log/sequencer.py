@@ -13,7 +13,9 @@ a commit; it is one immutable value, so any thread may read it at any time. A wo
 
 What leaves the process, and when. A checkpoint is signed inside the transaction and released only after the commit. If
 the outcome of a commit is unknown nothing is released: the log is loaded again from the store, whose word is final, and
-callers get a 503; asking again with the same call_id then finds the entry or writes it.
+callers get a 503; asking again with the same call_id then finds the entry or writes it. A checkpoint of the root log is
+released when the rollback guard has it, too (log/guard.py). A database that turns out to be behind the guard while it
+is served ends all signing.
 """
 
 import asyncio
@@ -24,10 +26,12 @@ from typing import NamedTuple
 
 import structlog
 
-from ledger.log.errors import DamagedError, LedgerError, OutcomeUnknownError, UnavailableError
+from ledger.log.errors import DamagedError, LedgerError, OutcomeUnknownError, RollbackError, UnavailableError
 from ledger.log.fold import fold
+from ledger.log.guard import Guard
 from ledger.log.keystore import Keystore
-from ledger.log.store import Batch, Head, Known, Store
+from ledger.log.startup import require_edge
+from ledger.log.store import ROOT_LOG, Batch, Head, Known, Store
 from ledger.log.working_copy import Committed, Decide, Item, Log, WorkingCopy
 from ledger.tlog.note import SigningKey
 
@@ -71,8 +75,11 @@ class Sequencer:
         clock: Callable[[], int],
         signer_of: Callable[[Log], SigningKey],
         max_queued: int = 20_000,
+        guard: Guard | None = None,
     ) -> None:
         self._store = store
+        self._guard = guard
+        self._halted: RollbackError | None = None
         self._signer_of = signer_of
         self._keystore = keystore
         self._clock = clock
@@ -88,6 +95,11 @@ class Sequencer:
     def queued(self) -> int:
         """Events that wait for a transaction."""
         return self._queued
+
+    @property
+    def halted(self) -> str | None:
+        """Why nothing is signed any more, until an operator has looked."""
+        return None if self._halted is None else self._halted.message
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="sequencer")
@@ -116,6 +128,8 @@ class Sequencer:
         """
         if self._closing:
             raise UnavailableError("the service is shutting down")
+        if self._halted is not None:
+            raise self._halted
         if self._queued and self._queued + weight > self._max_queued:
             raise UnavailableError(f"{self._queued} events are waiting to be written; nothing of yours was taken")
         future: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
@@ -149,6 +163,8 @@ class Sequencer:
 
     def _commit(self, batch: Sequence[_Submission]) -> list[_Outcome]:
         """One transaction, in the writer thread. Returns an outcome for each submission; never raises."""
+        if self._halted is not None:
+            return [self._halted] * len(batch)
         # By number, the root log first: when logs are reloaded, its state names the keys that sign the others.
         by_number = {part.log.number: part.log for submission in batch for part in submission.parts}
         logs = [by_number[number] for number in sorted(by_number)]
@@ -163,6 +179,8 @@ class Sequencer:
             for log in logs:
                 if log.committed.head != heads[log.number]:
                     self.reload(log)
+                if log.number == ROOT_LOG and self._guard is not None and released is not None:
+                    self._guard.compare(released, log, log.committed)
                 copies[log.number] = WorkingCopy(log, now, known)
             for submission in batch:
                 try:
@@ -177,6 +195,8 @@ class Sequencer:
             return [copy.finish() for copy in copies.values() if copy.rows]
 
         try:
+            # Before the lock, so that the locked head of the root log is never older.
+            released = self._guard.read() if self._guard is not None and ROOT_LOG in by_number else None
             self._store.append([log.number for log in logs], keys, build)
         except OutcomeUnknownError as error:
             _log.error("commit_outcome_unknown", error=str(error), logs=[log.origin for log in logs])
@@ -185,17 +205,42 @@ class Sequencer:
             )
         except LedgerError as error:
             _log.error("batch_failed", error=error.message)
+            self._halt_after(error)
             return self._fail(batch, outcomes, error, ())
         except Exception as error:
             _log.exception("batch_failed")
             return self._fail(batch, outcomes, error, logs)
+        unreleased = self._release(copies.get(ROOT_LOG))
         for copy in copies.values():
-            if copy.rows:
+            if copy.rows and (unreleased is None or copy.log.number != ROOT_LOG):
                 # Tiles before the new state, so that who sees the state finds its tiles without reading.
                 copy.log.tree.remember(copy.tiles)
                 copy.log.signer = copy.signer
                 copy.log.committed = copy.result()
-        return outcomes
+        if unreleased is None:
+            return outcomes
+        # What is in the root log now is durable, but shown to nobody; the next transaction there releases it, too.
+        return [
+            unreleased if _touches_root(submission) and not isinstance(outcome, Exception) else outcome
+            for submission, outcome in zip(batch, outcomes, strict=True)
+        ]
+
+    def _release(self, root: WorkingCopy | None) -> LedgerError | None:
+        """Let the guard take what was committed to the root log. Gives the error when it could not."""
+        if root is None or not root.rows or self._guard is None:
+            return None
+        try:
+            self._guard.advance(root.result().head.checkpoint)
+        except LedgerError as error:
+            _log.error("root_checkpoint_not_released", error=error.message)
+            self._halt_after(error)
+            return error
+        return None
+
+    def _halt_after(self, error: LedgerError) -> None:
+        if isinstance(error, RollbackError) and self._halted is None:
+            _log.critical("signing_halted", error=error.message)
+            self._halted = error
 
     def _fail(
         self, batch: Sequence[_Submission], outcomes: list[_Outcome], error: Exception, reload: Sequence[Log]
@@ -211,18 +256,37 @@ class Sequencer:
 
     def reload(self, log: Log) -> None:
         """Take the log's state from the store: what was decided on an older one is decided again."""
-        head = self._store.head(log.number)
-        edge = log.tree.load_edge(head.size)
-        before = log.committed.head
-        if head.size < before.size or log.tree.root(edge, before.size) != before.root:
-            # What was signed cannot be unsigned: a store that went back, or elsewhere, must not be signed for again.
-            raise DamagedError(
-                f"the stored head of {log.origin} does not extend the one of size {before.size} known here"
-            )
-        state = log.committed.state
-        state = fold(state, self._store.governing(log.number, state.governing + 1))
-        log.committed = Committed(head, edge, state)
+        guard = self._guard if log.number == ROOT_LOG else None
+        # The guard before the head: what was released by then is in the store by now.
+        released = None if guard is None else guard.read()
+        committed = stored_now(self._store, log)
+        if guard is not None:
+            try:
+                if released is not None:
+                    guard.compare(released, log, committed)
+                guard.advance(committed.head.checkpoint)
+            except RollbackError as error:
+                self._halt_after(error)
+                raise
+        log.committed = committed
         log.signer = self._signer_of(log)
+
+
+def stored_now(store: Store, log: Log) -> Committed:
+    """A log as the store has it now. Raises DamagedError unless it is what is known here, or an extension of it."""
+    head = store.head(log.number)
+    edge = log.tree.load_edge(head.size)
+    require_edge(log.origin, head, edge)
+    before = log.committed.head
+    if head.size < before.size or log.tree.root(edge, before.size) != before.root:
+        # What was signed cannot be unsigned: a store that went back, or elsewhere, must not be signed for again.
+        raise DamagedError(f"the stored head of {log.origin} does not extend the one of size {before.size} known here")
+    state = log.committed.state
+    return Committed(head, edge, fold(state, store.governing(log.number, state.governing + 1)))
+
+
+def _touches_root(submission: _Submission) -> bool:
+    return any(part.log.number == ROOT_LOG for part in submission.parts)
 
 
 def _decide(submission: _Submission, copies: Mapping[int, WorkingCopy]) -> _Outcome:

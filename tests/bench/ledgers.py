@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ledger.settings import Settings
 from tests.bench.processes import Server
-from tests.running import run_ledger
+from tests.running import guarded, run_ledger
 
 KEYS_FILE = "bench-keys.json"
 
@@ -58,10 +58,13 @@ class SqliteLedger:
         self.keys: dict[str, str] = json.loads(keys.read_bytes())
 
     def serve(self, name: str) -> Server:
-        return Server(name, "ledger", "serve", "--data", str(self.settings.data), "--port", "0")
+        return Server(name, "ledger", "serve", "--data", str(self.settings.data), *self._guard(), "--port", "0")
 
     def check_command(self) -> list[str]:
-        return ["check", "--data", str(self.settings.data)]
+        return ["check", "--data", str(self.settings.data), *self._guard()]
+
+    def _guard(self) -> list[str]:
+        return ["--guard", guarded(self.settings.data)["LEDGER_GUARD"]]
 
     def bytes_at_rest(self) -> int:
         self.checkpoint()

@@ -48,15 +48,18 @@ def test_init_json(tmp_path: Path) -> None:
 
 def test_init_makes_private_files(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "data"
-    done(run_ledger("init", data=data))
-    assert _mode(data) == 0o700
+    guard = tmp_path / "state" / "guard"
+    done(run_ledger("init", data=data, LEDGER_GUARD=str(guard)))
+    assert _mode(data) == _mode(guard) == 0o700
+    assert {path.suffix: _mode(path) for path in guard.iterdir()} == {".checkpoint": 0o600, ".lock": 0o600}
     files = {path.name: _mode(path) for path in data.iterdir()}
     assert files.pop("ledger-verify.pyz") & 0o022 == 0
     assert files == dict.fromkeys(("ledger.db", "keystore.db", "master.key", "serve.lock"), 0o600)
 
 
 def test_serve_makes_private_files(service: Service) -> None:
-    files = {path.name: _mode(path) for path in service.data.iterdir() if path.name != "ledger-verify.pyz"}
+    names = {path.name: path for path in service.data.iterdir() if path.name not in ("ledger-verify.pyz", "guard")}
+    files = {name: _mode(path) for name, path in names.items()}
     assert set(files.values()) == {0o600}
     assert {"serve.sock", "ledger.db-wal", "ledger.db-shm"} <= set(files)
 

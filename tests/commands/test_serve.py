@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, done, misused, post, refused
-from tests.running import Service, environment, event, eventually, run_ledger
+from tests.running import Service, environment, event, eventually, guarded, run_ledger
 
 Ledger = tuple[Path, dict[str, str]]
 
@@ -114,6 +114,7 @@ def test_serve_flags_of_environment(fresh_ledger: Ledger) -> None:
         "LEDGER_KEY_HEADER": "X-Vendor-Key X-Other-Key",
         "LEDGER_CORS_ORIGIN": "https://console.example.com",
         "LEDGER_ACCESS_LOG": "1",
+        **guarded(data),
     }
     command = [sys.executable, "-m", "ledger", "serve"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(**settings))
@@ -140,7 +141,7 @@ def test_serve_writes_on_when_nobody_reads_its_log(fresh_ledger: Ledger) -> None
     """Lines of the log may be lost, as when a pipe breaks; requests may not."""
     data, keys = fresh_ledger
     command = [sys.executable, "-m", "ledger", "serve", "--data", str(data), "--port", "0", "--access-log"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(**guarded(data)))
     try:
         assert process.stderr is not None
         url = process.stderr.readline().rsplit(" on ", 1)[1].strip()

@@ -19,13 +19,14 @@ from ledger.log.days import DayDocument
 from ledger.log.entry import IdSource, format_uuid, parse_time
 from ledger.log.events.tenants import TenantCreated
 from ledger.log.fold import LogsState
+from ledger.log.guard import Guard
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Ledger, Release, data_key, initialise
 from ledger.log.receipts import fresh_receipt, receipt
 from ledger.log.report import Reporter, dedup_keys, draft_report, read_report
 from ledger.log.roots import RootLog
 from ledger.log.sequencer import Appended
-from ledger.log.store import Store
+from ledger.log.store import ROOT_LOG, Store
 from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, create_master_key, read_master_key
@@ -68,7 +69,8 @@ def make_ledger(folder: Path) -> None:
         return [Draft(TenantCreated(tenant_id=tenant_id, actor="operator"), subject=tenant_id), owner.draft]
 
     release = Release("0.1.0", "00" * 32)
-    initialise(store, keystore, vault, "localhost", Clock(), PARTS, tenant_id, first_drafts, release)
+    root_vkey, _ = initialise(store, keystore, vault, "localhost", Clock(), PARTS, tenant_id, first_drafts, release)
+    Guard(folder / "guard", root_vkey).initialise(store.head(ROOT_LOG).checkpoint)
     store.close()
     keystore.close()
 
@@ -87,15 +89,18 @@ class World:
         *,
         wrap: Callable[[Store], Store] = unchanged,
         max_queued: int = 20_000,
+        read_only: bool = False,
     ) -> None:
         self.folder = folder
         self._wrap = wrap
         self.clock = clock or Clock()
-        self.settings = Settings(data=folder)
+        self.settings = Settings(data=folder, guard=folder / "guard")
         vault = Vault(read_master_key(self.settings.master_key_file, None))
-        store = wrap(SqliteStore(self.settings.database))
-        keystore = Keystore(SqliteKeys(self.settings.keystore), vault)
-        self.ledger = Ledger(store, keystore, vault, PARTS, self.clock, max_queued)
+        store = wrap(SqliteStore(self.settings.database, read_only=read_only))
+        keystore = Keystore(SqliteKeys(self.settings.keystore, read_only=read_only), vault)
+        self.ledger = Ledger(
+            store, keystore, vault, PARTS, self.clock, max_queued, guard=self.settings.guard, read_only=read_only
+        )
         self.log = self.ledger.log(TENANT)
         self.root = self.ledger.root
         self.roots = RootLog(self.ledger)

@@ -17,7 +17,7 @@ from ledger_verify.checkpoint import parse_checkpoint
 from ledger_verify.receipt import verify_receipt
 from ledger_verify.trust import TAMPER_EVIDENT, trusted_keys
 
-from tests.commands.outcomes import checked_sizes, digests, done
+from tests.commands.outcomes import checked_sizes, digests, done, refused
 from tests.robustness.outside import Acknowledged, check_heads, listed, report
 from tests.running import Service, event, read_json, run_ledger, run_verifier
 
@@ -36,12 +36,21 @@ def opened(tmp_path: Path) -> Path:
     return data
 
 
+def _confirmed(data: Path) -> Path:
+    """The first version kept no rollback guard: an operator confirms the database once."""
+    guard = ("guard", "confirm", "--size")
+    refused(run_ledger(*guard[:2], data=data), "there is no rollback guard")
+    size = checked_sizes(done(run_ledger("check", data=data)))[-1]
+    done(run_ledger(*guard, str(size), data=data))
+    return data
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Today's service on a copy of the archived data directory."""
     data = Path(shutil.copytree(ARCHIVE / "data", tmp_path_factory.mktemp("archive") / "data"))
     (data / "master.key").chmod(0o600)
-    with Service(data, KEYS, "--root-interval", "0.1") as service:
+    with Service(_confirmed(data), KEYS, "--root-interval", "0.1") as service:
         yield service
 
 
@@ -147,7 +156,7 @@ def test_archive_goes_on_to_a_new_day(opened: Path, tmp_path: Path) -> None:
     """All the days since are closed in order, and today's document follows from the last archived one."""
     # The archive keeps no verifier; an export wants one.
     bundle([str(opened / "ledger-verify.pyz")])
-    closed = done(run_ledger("root", "close", "--date", "2026-03-05", data=opened))
+    closed = done(run_ledger("root", "close", "--date", "2026-03-05", data=_confirmed(opened)))
     (tmp_path / "day.json").write_text(closed)
     result = run_verifier("root", "--root-key", KEYS["root_vkey"], str(tmp_path / "day.json"))
     assert result.returncode == 0, result.stdout + result.stderr

@@ -116,7 +116,7 @@ class Clock:
 @asynccontextmanager
 async def application(data: Path, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Application]:
     """The service's application in this process, without its timed jobs."""
-    running = Application(Settings(data, **settings), jobs=False, clock=clock or deployment.clock)
+    running = Application(Settings(data, guard=data / "guard", **settings), jobs=False, clock=clock or deployment.clock)
     await running.start()
     try:
         yield running

@@ -56,7 +56,7 @@ def test_service_is_ready_between_start_and_stop(fresh_ledger, nobody):
 
 def test_service_that_has_not_started_is_not_ready(fresh_ledger):
     async def ask():
-        app = Application(Settings(fresh_ledger[0]), jobs=False)
+        app = Application(Settings(fresh_ledger[0], guard=fresh_ledger[0] / "guard"), jobs=False)
         async with asgi_client(app) as client:
             answer = await client.get("/ready")
         await app.start()
