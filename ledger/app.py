@@ -76,7 +76,7 @@ class Application:
             await self._asgi(scope, receive, send)
 
     async def start(self) -> None:
-        self._ledger.sequencer.start()
+        self._ledger.start()
         if self._scheduler is not None:
             self._scheduler.start()
         self._ready = None
@@ -86,8 +86,7 @@ class Application:
         self._ready = "stopping"
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
-        await self._ledger.sequencer.stop()
-        self._ledger.close()
+        await self._ledger.stop()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

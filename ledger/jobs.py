@@ -2,6 +2,7 @@
 """What runs by the clock: commitments to the root log, and the closing of days. A failure is logged and tried again."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,7 +19,9 @@ def schedule(roots: RootLog, root_interval: float) -> AsyncIOScheduler:
     (UTC).
     """
     scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
-    scheduler.add_job(_guarded("commit_heads", roots.commit_heads), "interval", seconds=root_interval)
+    # Of several processes on one database, each with this job, one commits in an interval.
+    commit = partial(roots.commit_heads, apart=round(root_interval * 500))
+    scheduler.add_job(_guarded("commit_heads", commit), "interval", seconds=root_interval)
     scheduler.add_job(_guarded("close_past_days", roots.close_past_days), "cron", hour=0, minute=0, second=1)
     scheduler.add_job(_guarded("close_past_days", roots.close_past_days))
     return scheduler

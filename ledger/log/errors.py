@@ -16,6 +16,7 @@
     │   └── RollbackError               put a newer database in place: this one lacks what was published
     └── DamagedError               500  run `ledger check`: stored data that must exist does not
 
+    BehindError                         another process wrote what this one has not caught up with: catch up, ask again
     OutcomeUnknownError                 the store may or may not have committed: stop this log, reload, go on from there
 
 Statuses are named for orientation only; `web/problems.py` owns them.
@@ -111,3 +112,7 @@ class DamagedError(LedgerError):
 
 class OutcomeUnknownError(Exception):
     """The store lost contact, or failed, after it was told to commit."""
+
+
+class BehindError(Exception):
+    """The store has an entry that the tree in memory does not hold yet."""

@@ -4,6 +4,7 @@
 Logs are made by an explicit command only, never because data is missing: a ledger that finds nothing says so and stops.
 """
 
+import asyncio
 import os
 import secrets
 import threading
@@ -14,6 +15,8 @@ from typing import Literal
 
 from msgspec import UNSET
 
+from ledger.log.catching_up import caught_up
+from ledger.log.currency import Currency
 from ledger.log.entry import ENTRY_RULE
 from ledger.log.errors import DamagedError, NotFoundError
 from ledger.log.events.logs import LogCreated, LogGenesis, ReleasePublished
@@ -21,18 +24,21 @@ from ledger.log.fold import LogsState, Part, State, empty_state, fold
 from ledger.log.guard import Guard, Released
 from ledger.log.keys import create_signing_key, load_signing_key
 from ledger.log.keystore import DataKey, Keystore
-from ledger.log.sequencer import Sequencer, stored_now
-from ledger.log.startup import check_before_signing
+from ledger.log.sequencer import Sequencer
+from ledger.log.startup import check_before_signing, require_signed
 from ledger.log.store import ROOT_LOG, Head, LogRecord, Secret, Store
 from ledger.log.tree import TileCache, Tree
 from ledger.log.vault import Vault
 from ledger.log.working_copy import Committed, Draft, Log, WorkingCopy
 from ledger.tlog.edge import Edge
 from ledger.tlog.merkle import EMPTY_ROOT
-from ledger.tlog.note import SigningKey
+from ledger.tlog.note import SigningKey, parse_vkey
 
 MAX_COMMIT_DELAY = 60
 """Seconds within which the root log promises to cover a signed head."""
+
+IDLE_MS = 300_000
+"""A log that nobody has asked for in so long may be forgotten; no request lasts anywhere near."""
 
 _EMPTY_HEAD = Head(0, EMPTY_ROOT, "", -1, 0)
 _DAY = 86_400_000
@@ -49,6 +55,8 @@ class Release:
 class Ledger:
     """Opened logs, loaded on first use. `parts` are the layers that fold tenant logs.
 
+    Tenant logs beyond `keep_loaded` are forgotten again when they have been idle.
+
     `guard` is the directory of the rollback guard, without which only tests should sign. Raises RollbackError when the
     database is not what was released or more, ConfigurationError when there is no guard for it.
     """
@@ -64,12 +72,14 @@ class Ledger:
         *,
         guard: Path | None = None,
         read_only: bool = False,
+        keep_loaded: int = 1000,
     ) -> None:
         self.store = store
         self.keystore = keystore
         self.vault = vault
         self.clock = clock
         self._read_only = read_only
+        self._keep_loaded = keep_loaded
         self._parts = parts
         self._tiles = TileCache()
         self._logs: dict[int, Log] = {}
@@ -77,29 +87,71 @@ class Ledger:
         self._records = {record.number: record for record in store.logs()}
         self.root = self.log(ROOT_LOG)
         self.guard = None if guard is None else Guard.of(self.root, guard)
-        self.sequencer = Sequencer(store, keystore, clock, self._signer_of, max_queued, self.guard)
+        self.sequencer = Sequencer(store, keystore, clock, self._signer_of, self.root, max_queued, self.guard)
+        self._currency = None
+        if store.shared and not read_only:
+            self._currency = Currency(store, lambda: list(self._logs.values()), self.sequencer.catch_up)
         if self.guard is not None and not read_only:
             self.guard.require()
             # Compares, and releases what was committed just before a crash and never shown.
             self.sequencer.reload(self.root)
 
+    def start(self) -> None:
+        """Begin to write. Belongs to the event loop that submits."""
+        self.sequencer.start()
+        if self._currency is not None:
+            self._currency.start()
+
+    async def stop(self) -> None:
+        """Commit what is queued, then let go of everything."""
+        if self._currency is not None:
+            await asyncio.to_thread(self._currency.stop)
+        await self.sequencer.stop()
+        self.close()
+
+    def require_current(self) -> None:
+        """Raises UnavailableError when this process may have missed what another one decided."""
+        if self._currency is not None:
+            self._currency.require()
+
+    async def refresh(self, log: Log) -> None:
+        """Catch up with what is committed at this moment. Raises UnavailableError."""
+        await asyncio.wrap_future(self.sequencer.catch_up(log))
+
     def log(self, number: int) -> Log:
         """A log by number. Raises NotFoundError."""
-        log = self._logs.get(number)
+        log = self.loaded(number)
         if log is None:
             with self._lock:
                 log = self._logs.get(number) or self._load(number)
+                self._evict()
         return log
 
     def loaded(self, number: int) -> Log | None:
         """A log by number where it is in memory, without asking the store."""
-        return self._logs.get(number)
+        log = self._logs.get(number)
+        if log is not None:
+            log.used = self.clock()
+        return log
+
+    def _evict(self) -> None:
+        """Forget the logs that were unused the longest, where too many are loaded; they load again on their next use.
+
+        Only idle ones: no request may still hold one of them while another loads it again.
+        """
+        idle = [log for log in self._logs.values() if log.number != ROOT_LOG and log.used < self.clock() - IDLE_MS]
+        idle.sort(key=lambda log: log.used)
+        for log in idle[: max(0, len(self._logs) - self._keep_loaded)]:
+            del self._logs[log.number]
 
     def records(self) -> list[LogRecord]:
+        """All logs there are, those included that another process made."""
+        if self.store.shared:
+            self._records = {record.number: record for record in self.store.logs()}
         return list(self._records.values())
 
     def _load(self, number: int) -> Log:
-        record = self._records.get(number)
+        record = self._records.get(number) or next((r for r in self.records() if r.number == number), None)
         if record is None:
             raise NotFoundError("there is no such log")
         tree = Tree(self.store, number, self._tiles)
@@ -117,6 +169,7 @@ class Ledger:
         log = Log(record, tree, signer, pepper, Committed(head, tree.load_edge(head.size), state))
         if not self._read_only:
             check_before_signing(self.store, log, logs[LogsState], self.clock())
+        log.used = self.clock()
         self._logs[number] = log
         return log
 
@@ -127,7 +180,8 @@ class Ledger:
         """
         released = None if self.guard is None else self.guard.read()
         if self.guard is not None and released is not None:
-            self.guard.compare(released, self.root, stored_now(self.store, self.root))
+            now = caught_up(self.store, self.root, self.store.head(ROOT_LOG))
+            self.guard.compare(released, self.root, now)
         return released
 
     def _load_signer(self, origin: str, root_state: State) -> SigningKey:
@@ -135,8 +189,15 @@ class Ledger:
             raise DamagedError(f"the root log knows no log {origin!r}: the table of logs was changed")
         return load_signing_key(origin, root_state[LogsState].current_vkey(origin), self.store, self.vault)
 
-    def _signer_of(self, log: Log) -> SigningKey:
-        return self._load_signer(log.origin, self.root.committed.state)
+    def _signer_of(self, log: Log, committed: Committed) -> SigningKey:
+        """The key that signs a log on from a head that another process signed, with that very key.
+
+        Raises DamagedError for a head that it did not sign: nothing is built on rows that somebody put there.
+        """
+        root_state = committed.state if log is self.root else self.root.committed.state
+        vkey = root_state[LogsState].current_vkey(log.origin)
+        require_signed(log.origin, committed.head, parse_vkey(vkey))
+        return log.signer if log.signer.vkey.format() == vkey else self._load_signer(log.origin, root_state)
 
     def data_key(self, log: Log, subject: str | None, now: int) -> DataKey:
         return data_key(self.keystore, log, subject, now)

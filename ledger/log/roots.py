@@ -25,6 +25,7 @@ from ledger.tlog.text import format_base64
 
 _log = structlog.get_logger("ledger.roots")
 
+_COMMITTING = (HeadsCommitted.type, DayClosed.type)
 MAX_MISSED_DAYS = 400
 """More missed days than this at once look like a wrong clock, not like a pause."""
 CLOCK_TOLERANCE = 300.0
@@ -36,11 +37,18 @@ class RootLog:
         self._ledger = ledger
         self._started = ledger.clock() / 1000 - time.monotonic()
 
-    async def commit_heads(self) -> int | None:
+    async def commit_heads(self, apart: int = 0) -> int | None:
         """Cover every head that changed since the last commitment. Returns the entry's index, None when nothing
-        changed.
+        changed, or when another process made a commitment less than `apart` milliseconds ago.
         """
-        appended = await self._ledger.sequencer.submit(self._ledger.root, lambda moment: self._heads(moment, all=False))
+
+        def decide(moment: Moment) -> list[Draft]:
+            for newest in self._ledger.store.rows(ROOT_LOG, moment.next_index - 1, moment.next_index):
+                if newest.type in _COMMITTING and 0 <= moment.now - newest.recorded_at < apart:
+                    return []
+            return self._heads(moment, all=False)
+
+        appended = await self._ledger.sequencer.submit(self._ledger.root, decide)
         return appended.items[0].leaf_index if appended.items else None
 
     async def close_day(self, wanted: str | None = None, guard: Part | None = None) -> DayDocument:

@@ -21,16 +21,15 @@ is served ends all signing.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import structlog
 
-from ledger.log.errors import DamagedError, LedgerError, OutcomeUnknownError, RollbackError, UnavailableError
-from ledger.log.fold import fold
+from ledger.log.catching_up import caught_up
+from ledger.log.errors import LedgerError, OutcomeUnknownError, RollbackError, UnavailableError
 from ledger.log.guard import Guard
 from ledger.log.keystore import Keystore
-from ledger.log.startup import require_edge
 from ledger.log.store import ROOT_LOG, Batch, Head, Known, Store
 from ledger.log.working_copy import Committed, Decide, Item, Log, WorkingCopy
 from ledger.tlog.note import SigningKey
@@ -73,11 +72,13 @@ class Sequencer:
         store: Store,
         keystore: Keystore,
         clock: Callable[[], int],
-        signer_of: Callable[[Log], SigningKey],
+        signer_of: Callable[[Log, Committed], SigningKey],
+        root: Log,
         max_queued: int = 20_000,
         guard: Guard | None = None,
     ) -> None:
         self._store = store
+        self._root = root
         self._guard = guard
         self._halted: RollbackError | None = None
         self._signer_of = signer_of
@@ -178,7 +179,7 @@ class Sequencer:
             now = self._clock()
             for log in logs:
                 if log.committed.head != heads[log.number]:
-                    self.reload(log)
+                    self.reload(log, heads[log.number])
                 if log.number == ROOT_LOG and self._guard is not None and released is not None:
                     self._guard.compare(released, log, log.committed)
                 copies[log.number] = WorkingCopy(log, now, known)
@@ -254,12 +255,19 @@ class Sequencer:
         refused = outcomes if len(outcomes) == len(batch) else [error] * len(batch)
         return [outcome if isinstance(outcome, Exception) else error for outcome in refused]
 
-    def reload(self, log: Log) -> None:
-        """Take the log's state from the store: what was decided on an older one is decided again."""
-        guard = self._guard if log.number == ROOT_LOG else None
+    def catch_up(self, log: Log) -> "Future[None]":
+        """Have the writer thread take a log's state from the store, between two transactions."""
+        return self._writer.submit(self.reload, log)
+
+    def reload(self, log: Log, head: Head | None = None) -> None:
+        """Take the log's state from the store, where it has `head` now: what was decided on an older one is decided
+        again. Raises DamagedError when it is no extension of what is known here.
+        """
+        guard = self._guard if log is self._root else None
         # The guard before the head: what was released by then is in the store by now.
         released = None if guard is None else guard.read()
-        committed = stored_now(self._store, log)
+        before = log.committed
+        committed = caught_up(self._store, log, head or self._store.head(log.number))
         if guard is not None:
             try:
                 if released is not None:
@@ -268,21 +276,12 @@ class Sequencer:
             except RollbackError as error:
                 self._halt_after(error)
                 raise
-        log.committed = committed
-        log.signer = self._signer_of(log)
-
-
-def stored_now(store: Store, log: Log) -> Committed:
-    """A log as the store has it now. Raises DamagedError unless it is what is known here, or an extension of it."""
-    head = store.head(log.number)
-    edge = log.tree.load_edge(head.size)
-    require_edge(log.origin, head, edge)
-    before = log.committed.head
-    if head.size < before.size or log.tree.root(edge, before.size) != before.root:
-        # What was signed cannot be unsigned: a store that went back, or elsewhere, must not be signed for again.
-        raise DamagedError(f"the stored head of {log.origin} does not extend the one of size {before.size} known here")
-    state = log.committed.state
-    return Committed(head, edge, fold(state, store.governing(log.number, state.governing + 1)))
+        if committed.state is not before.state and log is not self._root:
+            # Perhaps its key was replaced, and it is the root log that names the keys.
+            self.reload(self._root)
+        if committed is not before:
+            log.signer = self._signer_of(log, committed)
+            log.committed = committed
 
 
 def _touches_root(submission: _Submission) -> bool:

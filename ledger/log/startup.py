@@ -36,12 +36,22 @@ def require_edge(origin: str, head: Head, edge: Edge) -> None:
         raise DamagedError(f"the stored tree of {origin} does not have the root of its head: run `ledger check`")
 
 
+def require_signed(origin: str, head: Head, key: VerifierKey) -> None:
+    """Raises DamagedError unless the head's checkpoint is that head, signed by this key."""
+    try:
+        checkpoint = open_checkpoint(head.checkpoint, [key])
+    except TlogError as error:
+        raise DamagedError(f"the head of {origin} does not open: {error}; run `ledger check`") from error
+    if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, head.size, head.root):
+        raise DamagedError(f"the checkpoint of {origin} is not that of its head: run `ledger check`")
+
+
 def check_before_signing(store: Store, log: Log, logs: LogsState, now: int) -> None:
     """Look at a log that was just loaded. `logs` is the root log's state. Raises DamagedError."""
     keys = [parse_vkey(vkey) for _, vkey in logs.vkeys[log.origin]]
     head, edge = log.committed.head, log.committed.edge
     require_edge(log.origin, head, edge)
-    _require_head(log, keys[-1:], head.checkpoint, head.size, head.root, "head")
+    require_signed(log.origin, head, keys[-1])
     size = store.committed_sizes().get(log.number)
     committed = None if size is None else store.covering_head(log.number, size - 1)
     if committed is not None:

@@ -75,6 +75,8 @@ class Log:
         self.tree = tree
         self.signer = signer
         self.committed = committed
+        self.used = 0
+        """When it was last asked for, in milliseconds of the ledger's clock."""
         self._pepper = pepper
 
     def digest(self, data: bytes) -> bytes:

@@ -131,7 +131,7 @@ class KeyResolver:
         log = None if owner is None else self._ledger.loaded(owner.log_number)
         if owner is None or log is None:
             return None
-        return log, require_live(log.committed.state, owner.key_id, self._ledger.clock())
+        return log, self._live(log, owner)
 
     def resolve(self, secret: str, address: Address = None) -> tuple[Log, Key]:
         """The log and the live key of a secret. Raises UnauthorizedError for every other text, RateLimitedError from
@@ -150,7 +150,11 @@ class KeyResolver:
             if len(self._owners) > CACHED_SECRETS:
                 self._owners.popitem(last=False)
         log = self._ledger.log(owner.log_number)
-        return log, require_live(log.committed.state, owner.key_id, self._ledger.clock())
+        return log, self._live(log, owner)
+
+    def _live(self, log: Log, owner: KeyOwner) -> Key:
+        self._ledger.require_current()
+        return require_live(log.committed.state, owner.key_id, self._ledger.clock())
 
 
 def _digest_key(vault: Vault) -> bytes:

@@ -122,7 +122,7 @@ async def create_key(
         raise ConflictError("this Idempotency-Key stands for another request already") from None
     [item] = appended.items
     key = next(key for key in appended.committed.state[TenantState].keys.values() if key.index == item.leaf_index)
-    shown = _key_answer(service, principal, key)
+    shown = await service.reading(lambda: _key_answer(service, principal, key))
     return Response(
         NewKeyAnswer(key=None if item.duplicate else new.secret, **msgspec.structs.asdict(shown)),
         status_code=200 if item.duplicate else 201,
@@ -140,7 +140,7 @@ async def list_keys(service: NamedDependency[Service], principal: NamedDependenc
     principal.require("keys:read")
     keys = principal.log.committed.state[TenantState].keys.values()
     live = sorted((key for key in keys if not key.revoked), key=lambda key: key.index)
-    return KeyList([_key_answer(service, principal, key) for key in live])
+    return KeyList(await service.reading(lambda: [_key_answer(service, principal, key) for key in live]))
 
 
 @delete("/keys/{key_id:str}", status_code=204, summary="Revoke an API key", tags=["keys"])

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ledger.log import canonical
 from ledger.log.entry import parse_uuid, read_envelope
-from ledger.log.errors import ForbiddenError, InvalidRequestError, NotFoundError
+from ledger.log.errors import BehindError, ForbiddenError, InvalidRequestError, NotFoundError
 from ledger.log.receipts import disclosures_of, fresh_receipt, receipt
 from ledger.log.report import Reporter, decode, dedup_keys, draft_report, read_report
 from ledger.log.sealed import read_disclosure
@@ -108,13 +108,18 @@ async def report_events(service: Service, call: Call) -> Answer:
         ReportedItem(event.call_id, item.event_id, item.leaf_index, item.duplicate)
         for event, item in zip(report.events, appended.items, strict=False)
     ]
-    duplicates = sum(item.duplicate for item in items)
+    duplicates = sum([item.duplicate for item in items])
+    receipts: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    if wanted == "full" and duplicates:
+        receipts = await service.reading(lambda: _receipts(service, principal.log, appended, len(items)))
+    elif wanted == "full":
+        receipts = _receipts(service, principal.log, appended, len(items))
     answer = ReportAnswer(
         accepted=len(items) - duplicates,
         duplicates=duplicates,
         items=items,
         checkpoint=appended.committed.head.checkpoint,
-        receipts=_receipts(service, principal.log, appended, len(items)) if wanted == "full" else msgspec.UNSET,
+        receipts=receipts,
     )
     headers = (("ledger-event-id", items[0].event_id), ("ledger-leaf-index", str(items[0].leaf_index)))
     return Answer(200, _encoder.encode(answer), headers=headers)
@@ -179,12 +184,16 @@ async def get_event(
     event_id: FromPath[str],
     disclose: FromQuery[str | None] = None,
 ) -> EventAnswer:
-    index, leaf = find_entry(service, principal, event_id)
-    return _event_answer(service, principal, index, leaf, wants_disclosures(principal, disclose))
+    wanted = wants_disclosures(principal, disclose)
+    return await service.reading_of(
+        principal.log, lambda: _event_answer(service, principal, *find_entry(service, principal, event_id), wanted)
+    )
 
 
 def find_entry(service: Service, principal: Principal, event_id: str) -> tuple[int, bytes]:
-    """Index and leaf of an entry by id. Raises NotFoundError also for one that the principal may not see."""
+    """Index and leaf of an entry by id. Raises NotFoundError also for one that the principal may not see, BehindError
+    for one that is not in the tree in memory yet. To be called by way of `Service.reading_of`.
+    """
     principal.require("events:read")
     store, number = service.ledger.store, principal.log.number
     value = parse_uuid(event_id.lower())
@@ -192,6 +201,8 @@ def find_entry(service: Service, principal: Principal, event_id: str) -> tuple[i
     if index is not None:
         [row] = store.rows(number, index, index + 1)
         if principal.only_key in (None, row.key_id) and principal.reaches(row.env):
+            if index >= principal.log.committed.head.size:
+                raise BehindError
             return index, row.leaf
     raise NotFoundError(f"there is no event {event_id[:64]}")
 
@@ -230,7 +241,9 @@ async def _page(service: Service, principal: Principal, wanted: EventSearch, sou
     )
     store, number = service.ledger.store, principal.log.number
     page = await asyncio.to_thread(store.search, number, chosen, min(cursor.below, size), wanted.limit)
-    items = [_event_answer(service, principal, index, leaf, disclose) for index, leaf in page.entries]
+    items = await service.reading(
+        lambda: [_event_answer(service, principal, index, leaf, disclose) for index, leaf in page.entries]
+    )
     following = None if page.below is None else Cursor(cursor.size, page.below).format()
     return EventPage(items, following, cursor.size)
 

@@ -63,21 +63,21 @@ def _database(service: Service) -> tuple[bool, float]:
 
 @get("/health", summary="Liveness", tags=["health"], security=[])
 async def get_health(service: NamedDependency[Service]) -> Health:
-    reachable, _ = _database(service)
+    reachable, _ = await service.reading(lambda: _database(service))
     uptime = round(time.monotonic() - service.started, 3)
     return Health("ok" if reachable else "degraded", ledger.__version__, uptime, reachable)
 
 
 @get("/api/v1/health", summary="Liveness in two fields", tags=["health"], security=[])
 async def get_short_health(service: NamedDependency[Service]) -> ShortHealth:
-    reachable, _ = _database(service)
+    reachable, _ = await service.reading(lambda: _database(service))
     return ShortHealth("ok" if reachable else "degraded", True)
 
 
 @get("/api/v1/health/details", summary="Operational health", tags=["health"])
 async def get_health_details(service: NamedDependency[Service], principal: NamedDependency[Principal]) -> HealthDetails:
     principal.require("log:read")
-    reachable, latency = _database(service)
+    reachable, latency = await service.reading(lambda: _database(service))
     return HealthDetails(
         status="ok" if reachable else "degraded",
         version=ledger.__version__,
@@ -98,7 +98,7 @@ async def get_ready(service: NamedDependency[Service]) -> Response[Readiness]:
 
 @get("/status", summary="Public status", tags=["health"], security=[])
 async def get_status(service: NamedDependency[Service]) -> PublicStatus:
-    days = service.ledger.store.days()
+    days = await service.reading(service.ledger.store.days)
     status = "ok" if service.ready() is None else "degraded"
     return PublicStatus(status, service.ledger.root.committed.head.size, days[-1].date if days else None)
 

@@ -37,11 +37,15 @@ class ReceiptKey(msgspec.Struct, frozen=True):
 
 async def fetch_receipt(service: Service, call: Call) -> Answer:
     """`GET /receipts/{event_id}`, behind both doors: JSON, or a C2SP tlog-proof for `Accept: text/plain`."""
+    disclose = wants_disclosures(call.principal, call.query.get("disclose"))
+    return await service.reading_of(call.principal.log, lambda: _receipt(service, call, disclose))
+
+
+def _receipt(service: Service, call: Call, disclose: bool) -> Answer:
     index, leaf = find_entry(service, call.principal, call.argument)
     if _prefers_text(call.accept):
         text = tlog_proof(call.principal.log, index, leaf).format().encode()
         return Answer(200, text, "text/plain; charset=utf-8")
-    disclose = wants_disclosures(call.principal, call.query.get("disclose"))
     return Answer(200, receipt(service.ledger, call.principal.log, index, leaf, disclose=disclose).text())
 
 

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the routes work with, put together by `ledger/app.py` and handed to every handler as `service`."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from ledger.log.errors import BehindError
 from ledger.log.ledger import Ledger
 from ledger.log.roots import RootLog
+from ledger.log.working_copy import Log
 from ledger.web.access import Access
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +25,22 @@ class Service:
     verifier: Path
     ready: Callable[[], str | None]
     started: float = field(default_factory=time.monotonic)
+
+    async def reading(self, read: Callable[[], _Result]) -> _Result:
+        """What `read` finds in the store: asked at once where that is a file, in a thread where it is across a network,
+        so that a slow database never stops the event loop.
+        """
+        return await asyncio.to_thread(read) if self.ledger.store.shared else read()
+
+    async def reading_of(self, log: Log, read: Callable[[], _Result]) -> _Result:
+        """The same about the entries of a log, if need be after catching up with what another process wrote."""
+        try:
+            return await self.reading(read)
+        except BehindError:
+            await self.ledger.refresh(log)
+            return await self.reading(read)
+
+    async def catch_up_to(self, log: Log, size: int) -> None:
+        """Make sure that the tree in memory is not smaller than the store's, where somebody asks for so large a one."""
+        if size > log.committed.head.size and self.ledger.store.shared:
+            await self.ledger.refresh(log)

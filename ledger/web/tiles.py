@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from ledger.log.errors import ForbiddenError, NotFoundError
 from ledger.log.working_copy import Log
 from ledger.tlog.errors import MalformedError
-from ledger.tlog.tiles import WIDTH, TilePath, format_bundle, parse_path, tile_width
+from ledger.tlog.tiles import HEIGHT, WIDTH, TilePath, format_bundle, parse_path, tile_width
 from ledger.web.doors import provide_principal
 from ledger.web.service import Service
 
@@ -68,21 +68,24 @@ async def _serve(
     # The router overlooks superfluous slashes; a tile has exactly one path.
     if not request.scope["raw_path"].endswith(f"/{path}".encode()):
         raise NotFoundError("not the path of a tile: it has one spelling")
-    committed = log.committed
     if path == "checkpoint":
-        note = committed.head.checkpoint.encode()
+        note = log.committed.head.checkpoint.encode()
         return Response(note, media_type="text/plain", headers=_SHORT_LIVED)
     try:
         tile = parse_path(path)
     except MalformedError as error:
         raise NotFoundError(str(error)) from None
+    first = tile.number << HEIGHT * ((tile.level or 0) + 1)
+    await service.catch_up_to(log, first + (tile.width << HEIGHT * (tile.level or 0)))
+    committed = log.committed
     # A partial tile is a prefix of the same tile grown further, so every width up to today's can be served.
     if tile.width > tile_width(tile.level or 0, tile.number, committed.head.size):
         raise NotFoundError(f"{path[:80]} does not exist at tree size {committed.head.size}")
     if tile.level is None:
         body = await asyncio.to_thread(_bundle, service, log, tile)
     else:
-        body = log.tree.tile(committed.edge, tile.level, tile.number, tile.width)
+        level = tile.level
+        body = await service.reading(lambda: log.tree.tile(committed.edge, level, tile.number, tile.width))
     return Response(body, media_type="application/octet-stream", headers=caching)
 
 

@@ -97,8 +97,13 @@ async def get_checkpoint(principal: NamedDependency[Principal]) -> str:
 
 async def prove_inclusion(service: Service, call: Call) -> Answer:
     """`GET /transparency/inclusion/{event_id}`, behind both doors."""
-    index, _ = find_entry(service, call.principal, call.argument)
-    return Answer(200, _encoder.encode(_inclusion(call.principal, index, None)))
+    principal = call.principal
+
+    def prove() -> InclusionProof:
+        index, _ = find_entry(service, principal, call.argument)
+        return _inclusion(principal, index, None)
+
+    return Answer(200, _encoder.encode(await service.reading_of(principal.log, prove)))
 
 
 @get("/transparency/inclusion/{event_id:str}", summary="Inclusion proof of an event", tags=["transparency"])
@@ -117,14 +122,20 @@ async def get_inclusion(
 ) -> InclusionProof:
     """Proof in the newest tree, or in the tree of an earlier size."""
     principal.require("events:read")
-    size = principal.log.committed.head.size
+    log = principal.log
+    await service.catch_up_to(log, max(leaf_index + 1, tree_size or 0))
+    size = log.committed.head.size
     if leaf_index >= (tree_size or size) or (tree_size or 0) > size:
         raise NotFoundError(f"leaf {leaf_index} of a tree of {tree_size or size}: the log has {size} entries")
-    if principal.only_key is not None:
-        [row] = service.ledger.store.rows(principal.log.number, leaf_index, leaf_index + 1)
-        if row.key_id != principal.only_key:
-            raise NotFoundError(f"there is no event at {leaf_index} for you")
-    return _inclusion(principal, leaf_index, tree_size)
+
+    def prove() -> InclusionProof:
+        if principal.only_key is not None:
+            [row] = service.ledger.store.rows(log.number, leaf_index, leaf_index + 1)
+            if row.key_id != principal.only_key:
+                raise NotFoundError(f"there is no event at {leaf_index} for you")
+        return _inclusion(principal, leaf_index, tree_size)
+
+    return await service.reading(prove)
 
 
 def _inclusion(principal: Principal, index: int, size: int | None) -> InclusionProof:
@@ -150,35 +161,45 @@ async def get_consistency(
     if start.isascii() and start.isdigit() and end.isascii() and end.isdigit():
         log, old, new = principal.log, int(start[:19]), int(end[:19])
     else:
-        days = [service.ledger.store.day(date) for date in (start, end)]
+        days = await service.reading(lambda: [service.ledger.store.day(date) for date in (start, end)])
         if days[0] is None or days[1] is None:
             raise NotFoundError("`from` and `to` are two sizes, or the dates of two closed days")
         log = service.ledger.root
         old, new = (read_checkpoint(day.checkpoint).size for day in days if day is not None)
-    committed = log.committed
     if not 0 < old <= new:
         raise InvalidRequestError.at(["query", "from"], f"want 0 < from <= to, got {old} and {new}")
+    await service.catch_up_to(log, new)
+    committed = log.committed
     if new > committed.head.size:
         raise NotFoundError(f"the log has {committed.head.size} entries")
-    roots = [format_base64(log.tree.root(committed.edge, size)) for size in (old, new)]
-    path = base64_path(log.tree.consistency_path(committed.edge, old, new))
-    return ConsistencyProof(log.origin, old, new, roots[0], roots[1], path)
+
+    def prove() -> ConsistencyProof:
+        roots = [format_base64(log.tree.root(committed.edge, size)) for size in (old, new)]
+        path = base64_path(log.tree.consistency_path(committed.edge, old, new))
+        return ConsistencyProof(log.origin, old, new, roots[0], roots[1], path)
+
+    return await service.reading(prove)
 
 
 @get("/transparency/roots", summary="Daily roots", tags=["transparency"])
 async def list_roots(service: NamedDependency[Service]) -> DayList:
     """Every closed day, newest first."""
-    days = reversed(service.ledger.store.days())
-    return DayList([DayItem(day.date, day.entry_index, day.checkpoint) for day in days])
+    days = await service.reading(service.ledger.store.days)
+    return DayList([DayItem(day.date, day.entry_index, day.checkpoint) for day in reversed(days)])
 
 
 @get("/transparency/roots/{date:str}", summary="One daily root", tags=["transparency"])
 async def get_root(service: NamedDependency[Service], date: FromPath[str]) -> Response[bytes]:
     """The day document, as the bytes of a file that `ledger-verify root` reads."""
+    document = await service.reading(lambda: _closed(service, date))
+    return _document(document, 200)
+
+
+def _closed(service: Service, date: str) -> DayDocument:
     day = closed_day(service.ledger, date)
     if day is None:
         raise NotFoundError(f"{date[:40]} is not closed")
-    return _document(day_document(service.ledger, day), 200)
+    return day_document(service.ledger, day)
 
 
 class CloseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -246,7 +267,7 @@ async def run_check(service: NamedDependency[Service], principal: NamedDependenc
 @get("/transparency/verify", summary="Newest self-check", tags=["transparency"])
 async def get_check(service: NamedDependency[Service], principal: NamedDependency[Principal]) -> CheckResult:
     principal.require("log:check")
-    text = service.ledger.store.note(_note_name(principal.log.number))
+    text = await service.reading(lambda: service.ledger.store.note(_note_name(principal.log.number)))
     if text is None:
         raise NotFoundError("no self-check has run yet: POST /api/v1/transparency/verify")
     return msgspec.json.decode(text, type=CheckResult)

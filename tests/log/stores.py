@@ -61,9 +61,16 @@ class FailingStore(AroundStore):
             raise OutcomeUnknownError("the connection was lost")
 
     def head(self, log_number: int) -> Head:
+        self._require_reads()
+        return self.store.head(log_number)
+
+    def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
+        self._require_reads()
+        return self.store.leaves(log_number, start, stop)
+
+    def _require_reads(self) -> None:
         if self.reads_fail:
             raise UnavailableError("the store cannot be read")
-        return self.store.head(log_number)
 
 
 def _breaks_off(batches: Sequence[Batch]) -> Iterator[Batch]:
