@@ -23,6 +23,7 @@ from ledger.log.errors import (
     MalformedRequestError,
     NotFoundError,
     RateLimitedError,
+    RollbackError,
     TooLargeError,
     UnauthorizedError,
     UnavailableError,
@@ -43,6 +44,7 @@ STATUS: Mapping[type[LedgerError], int] = {
     RateLimitedError: 429,
     UnavailableError: 503,
     ConfigurationError: 503,
+    RollbackError: 503,
 }
 _MISSING = re.compile(r"Missing required (\w+) parameter '([^']+)'")
 _TOKEN = re.compile(r"/t/[^/]+")

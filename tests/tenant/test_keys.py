@@ -5,6 +5,7 @@ import asyncio
 import re
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_new_secret_is_random_and_in_no_leaf(fresh_ledger):
 def test_secret_is_stored_nowhere(fresh_ledger):
     data, made = fresh_ledger
     secret = made["owner_key"].rsplit("_", 1)[1]
-    for file in data.iterdir():
+    for file in filter(Path.is_file, data.rglob("*")):
         assert secret.encode() not in file.read_bytes(), file.name
     with sqlite3.connect(data / "ledger.db") as store:
         names = [name for (name,) in store.execute("select name from vault")]
