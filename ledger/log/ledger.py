@@ -79,8 +79,8 @@ class Ledger:
         self.guard = None if guard is None else Guard.of(self.root, guard)
         self.sequencer = Sequencer(store, keystore, clock, self._signer_of, max_queued, self.guard)
         if self.guard is not None and not read_only:
-            self.guard.require()
-            # Compares, and releases what was committed just before a crash and never shown.
+            self.guard.compare(self.guard.require(), self.root, stored_now(self.store, self.root))
+            # What was committed just before a crash and never shown is released now.
             self.sequencer.reload(self.root)
 
     def log(self, number: int) -> Log:
