@@ -92,8 +92,8 @@ class Ledger:
         if store.shared and not read_only:
             self._currency = Currency(store, lambda: list(self._logs.values()), self.sequencer.catch_up)
         if self.guard is not None and not read_only:
-            self.guard.require()
-            # Compares, and releases what was committed just before a crash and never shown.
+            self.guard.compare(self.guard.require(), self.root, self._root_now())
+            # What was committed just before a crash and never shown is released now.
             self.sequencer.reload(self.root)
 
     def start(self) -> None:
@@ -180,9 +180,11 @@ class Ledger:
         """
         released = None if self.guard is None else self.guard.read()
         if self.guard is not None and released is not None:
-            now = caught_up(self.store, self.root, self.store.head(ROOT_LOG))
-            self.guard.compare(released, self.root, now)
+            self.guard.compare(released, self.root, self._root_now())
         return released
+
+    def _root_now(self) -> Committed:
+        return caught_up(self.store, self.root, self.store.head(ROOT_LOG))
 
     def _load_signer(self, origin: str, root_state: State) -> SigningKey:
         if origin not in root_state[LogsState].vkeys:

@@ -206,8 +206,7 @@ class Sequencer:
             )
         except LedgerError as error:
             _log.error("batch_failed", error=error.message)
-            self._halt_after(error)
-            return self._fail(batch, outcomes, error, ())
+            return self._fail(batch, outcomes, self._halt_after(error), ())
         except Exception as error:
             _log.exception("batch_failed")
             return self._fail(batch, outcomes, error, logs)
@@ -234,14 +233,19 @@ class Sequencer:
             self._guard.advance(root.result().head.checkpoint)
         except LedgerError as error:
             _log.error("root_checkpoint_not_released", error=error.message)
-            self._halt_after(error)
-            return error
+            return self._halt_after(error)
         return None
 
-    def _halt_after(self, error: LedgerError) -> None:
-        if isinstance(error, RollbackError) and self._halted is None:
+    def _halt_after(self, error: LedgerError) -> LedgerError:
+        """After a RollbackError nothing is signed any more. The log has the details, callers are told what it means."""
+        if not isinstance(error, RollbackError):
+            return error
+        if self._halted is None:
             _log.critical("signing_halted", error=error.message)
-            self._halted = error
+            self._halted = RollbackError(
+                "nothing is signed: the database lacks what was published; an operator must look"
+            )
+        return self._halted
 
     def _fail(
         self, batch: Sequence[_Submission], outcomes: list[_Outcome], error: Exception, reload: Sequence[Log]

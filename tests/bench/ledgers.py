@@ -48,7 +48,7 @@ class SqliteLedger:
     store = "sqlite"
 
     def __init__(self, data: Path) -> None:
-        self.settings = Settings(data=data)
+        self.settings = Settings(data=data, guard=Path(guarded(data)["LEDGER_GUARD"]))
         keys = data / KEYS_FILE
         if not keys.exists():
             made = run_ledger("init", "--json", data=data)
@@ -64,7 +64,7 @@ class SqliteLedger:
         return ["check", "--data", str(self.settings.data), *self._guard()]
 
     def _guard(self) -> list[str]:
-        return ["--guard", guarded(self.settings.data)["LEDGER_GUARD"]]
+        return ["--guard", str(self.settings.guard)]
 
     def bytes_at_rest(self) -> int:
         self.checkpoint()

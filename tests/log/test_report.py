@@ -255,7 +255,7 @@ def test_data_key_follows_the_subject_and_the_day(world: World) -> None:
 def test_data_subject_is_kept_nowhere(world: World) -> None:
     [draft] = drafted(world, with_payload(reason="r", data_subject="subject-of-this-call"))
     [item] = world.append(draft).items
-    for file in world.folder.iterdir():
+    for file in filter(Path.is_file, world.folder.rglob("*")):
         assert b"subject-of-this-call" not in file.read_bytes()
     assert b"subject-of-this-call" not in world.receipt(item.leaf_index, disclose=True)
 
