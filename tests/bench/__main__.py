@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import batch, ingest, proof
+from tests.bench import batch, check, disk, ingest, memory, proof, restart
 from tests.bench.bodies import BATCH, EVENT_BYTES
 from tests.bench.figures import Outcome, table
 from tests.bench.load import LoadError
@@ -21,7 +21,13 @@ BENCHMARKS: dict[str, tuple[Callable[[Options], Outcome], str]] = {
     "ingest": (ingest.measure, "single events with receipts: figures a, b, c"),
     "batch": (batch.measure, "batches of 100 events with receipts: figure d"),
     "proof": (proof.measure, "inclusion proofs in a large log: figure e"),
+    "memory": (memory.measure, "what a service's memory grows by: figure f"),
+    "restart": (restart.measure, "from the start to the first receipt: figure g"),
+    "check": (check.measure, "the self-check of a large log: figure h"),
+    "disk": (disk.measure, "bytes at rest and bytes written: figure i"),
 }
+WITHOUT_A_LEDGER = ("ingest", "batch")
+"""What can also be measured over no disk."""
 
 
 def run(name: str, options: Options) -> dict[str, Any]:
@@ -57,7 +63,10 @@ def _settings(options: Options) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    chosen = _parser().parse_args(arguments)
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.store == "null" and chosen.benchmark not in WITHOUT_A_LEDGER:
+        parser.error(f"{chosen.benchmark} needs a ledger that is kept: --store sqlite or postgres")
     given = {key: value for key, value in vars(chosen).items() if key not in ("benchmark", "json")}
     if chosen.folder is not None:
         chosen.folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 
 from tests.bench.bodies import BATCH
 from tests.bench.figures import Outcome
-from tests.bench.ingest import ROWS, open_limits
+from tests.bench.ingest import open_limits
 from tests.bench.session import Options, Session
 
 
@@ -14,12 +14,13 @@ def measure(options: Options) -> Outcome:
         if options.store == "null":
             session.take_turns(contenders, connections=options.batch_connections, batch=BATCH)
             return outcome
-        limits = open_limits(session, ROWS)
+        ledger = session.new_ledger()
+        limits = open_limits(session, ledger)
 
         def bulk_load() -> None:
             outcome.add("bulk load/rate", "events/s", limits.bulk_load(options.rows))
 
-        contenders.append(session.service(session.ledger()))
+        contenders.append(session.service(ledger))
         session.take_turns(contenders, connections=options.batch_connections, batch=BATCH, also=[bulk_load])
         outcome.ratio("d", "service/rate", "bulk load/rate", options.store)
         outcome.ratio("d-null", "service/rate", "null/rate", options.store)

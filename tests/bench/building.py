@@ -9,7 +9,6 @@ it stopped.
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 
 from ledger.deployment import FIRST_TENANT, open_ledger
 from ledger.log.ledger import Ledger
@@ -84,8 +83,3 @@ def real_rows(settings: Settings, count: int) -> list[Row]:
         return copy.rows
     finally:
         ledger.close()
-
-
-def cached(folder: Path, name: str, entries: int) -> Path:
-    """Where a ledger of that size is kept."""
-    return folder / f"{name}-{entries}"

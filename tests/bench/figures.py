@@ -161,7 +161,7 @@ ASPECTS = ("p50", "p99", "cost", "cores", "memory", "load cores")
 def table(outcome: Outcome) -> str:
     """What was measured and the figures, for people: medians, for rates with the least and the most."""
     columns = ("p50 ms", "p99 ms", "us CPU each", "cores", "MB", "load's cores")
-    rows = [("measured", "median", "least", "most", "unit", *columns)]
+    rows: list[tuple[str, ...]] = [("measured", "median", "least", "most", "unit", *columns)]
     for name, series in outcome.series.items():
         subject, _, aspect = name.partition("/")
         if aspect not in ASPECTS:

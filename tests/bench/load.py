@@ -71,7 +71,7 @@ class LoadError(Exception):
     """The run measured nothing: an answer was not 200, or a connection was lost."""
 
 
-class _Connection:
+class Connection:
     """One keep-alive connection with at most one request under way."""
 
     __slots__ = ("body", "head", "missing", "out", "sent_at", "socket")
@@ -88,12 +88,15 @@ class _Connection:
         self.body = b""
 
     def exchange(self, request: bytes) -> bytes:
-        """Send and wait for the whole answer; only before the load begins."""
+        """Send and wait for the body of the answer; not under load. Raises LoadError."""
         self.socket.sendall(request)
         received = b""
         while not self.receive(chunk := self.socket.recv(RECEIVE_BYTES)):
             received += chunk
         return (received + chunk).partition(b"\r\n\r\n")[2]
+
+    def close(self) -> None:
+        self.socket.close()
 
     def receive(self, data: bytes) -> bool:
         """Take in what arrived; True when the answer is complete. Raises LoadError."""
@@ -145,19 +148,19 @@ def _length(head: bytes, data: bytes) -> int:
 
 def drive(load: Load) -> Measured:
     """Run the load in this process. Raises LoadError."""
-    connections: list[_Connection] = []
+    connections: list[Connection] = []
     try:
         for number in range(load.connections):
-            connections.append(_Connection(load.targets[number % len(load.targets)]))
+            connections.append(Connection(load.targets[number % len(load.targets)]))
         return _drive(load, connections)
     except OSError as error:
         raise LoadError(f"a connection failed: {error}") from error
     finally:
         for connection in connections:
-            connection.socket.close()
+            connection.close()
 
 
-def _drive(load: Load, connections: list[_Connection]) -> Measured:
+def _drive(load: Load, connections: list[Connection]) -> Measured:
     requests = _requests(load)
     sample = connections[0].exchange(next(requests))
     poll = select.epoll()

@@ -70,6 +70,8 @@ class _Log:
 class NullStore:
     """See the module's text, and `ledger.log.store.Store` for what each method promises."""
 
+    shared = False
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._heads: dict[int, Head] = {}
@@ -119,6 +121,10 @@ class NullStore:
         if head is None:
             raise DamagedError(f"the head of log {log_number} is missing")
         return head
+
+    def positions(self, log_numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+        heads = self.heads()
+        return {number: (heads[number].size, heads[number].last_governing) for number in log_numbers}
 
     def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
         return [row.leaf for row in self.rows(log_number, start, stop)]

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,10 +17,12 @@ from ledger_verify.receipt import verify_receipt
 from ledger_verify.trust import TrustedKeys
 
 from tests.bench import servers
+from tests.bench.building import fill
 from tests.bench.figures import Outcome
-from tests.bench.ledgers import BenchLedger, SqliteLedger
+from tests.bench.ledgers import BenchLedger, PostgresLedger, SqliteLedger, serve
 from tests.bench.load import Load, Measured, run_load
 from tests.bench.processes import Server, Usage, total_usage
+from tests.postgres import PostgresServer
 
 POST_PATH = "/api/v1/events?receipts=full"
 
@@ -53,8 +56,8 @@ class Contender:
     path: str
     headers: dict[str, str]
     servers: tuple[Server, ...] = ()
-    receipts: bool = False
-    """Whether its answers are ours, with receipts that can be verified."""
+    log_size: Callable[[], int] | None = None
+    """Entries of its tenant's log; None where the answers are not ours, and have no receipts to verify."""
 
     @property
     def usage(self) -> Usage:
@@ -82,23 +85,59 @@ class Session:
 
     # What is measured
 
-    def ledger(self, name: str = "ledger") -> BenchLedger:
-        """A new ledger on the store that was asked for."""
-        return self.ledger_at(self.folder / name)
+    @cached_property
+    def postgres(self) -> PostgresServer:
+        """A server of the run's own, every commit synced. Its files lie in the folder that was named, if one was: then
+        what is kept there is found again.
+        """
+        kept = self.options.folder
+        server = PostgresServer(None if kept is None else kept.resolve() / "postgres", fsync=True)
+        self._stack.callback(server.close)
+        return server
 
-    def ledger_at(self, data: Path) -> BenchLedger:
+    def new_database(self, name: str) -> str:
+        """An empty database in that server, which goes with the session. One of that name was left by a run that was
+        killed.
+        """
+        self.postgres.drop_database(name)
+        self._stack.callback(self.postgres.drop_database, name)
+        return self.postgres.create_database(name)
+
+    def new_ledger(self, name: str = "ledger") -> BenchLedger:
+        """A ledger that goes with the session."""
+        data = self.folder / name
         if self.options.store == "sqlite":
             return SqliteLedger(data)
-        raise ValueError(f"no ledger is kept on {self.options.store}")
+        return PostgresLedger(self.postgres, self.new_database(f"bench_{name}"), data)
+
+    def built_ledger(self, entries: int) -> BenchLedger:
+        """A ledger with so many entries, from the cache where it is there."""
+        data = (self.options.folder or self.folder).resolve() / f"{self.options.store}-{entries}"
+        ledger: BenchLedger
+        if self.options.store == "sqlite":
+            ledger = SqliteLedger(data)
+        else:
+            name = f"built_{entries}"
+            if not data.exists():
+                self.postgres.drop_database(name)
+                self.postgres.create_database(name)
+            ledger = PostgresLedger(self.postgres, self.postgres.url(name), data)
+        seconds = fill(ledger.settings, entries, self.options.say)
+        self.outcome.remarks.append(f"{entries:,} entries were ready after {seconds:.1f} s")
+        return ledger
 
     def service(self, ledger: BenchLedger, name: str = "service") -> Contender:
-        return self._ours(name, self.start(ledger.serve(name)), ledger.keys["owner_key"])
+        server = self.start(serve(ledger, name))
+        headers = {"authorization": f"Bearer {ledger.keys['owner_key']}"}
+        return Contender(name, (server.target,), POST_PATH, headers, (server,), ledger.log_size)
 
     def null(self) -> Contender:
         data = self.folder / "null"
         data.mkdir()
         server = self.start(Server("null", "tests.bench.servers", "null", "--data", str(data)))
-        return self._ours("null", server, servers.read_keys(data)["owner_key"])
+        headers = {"authorization": f"Bearer {servers.read_keys(data)['owner_key']}"}
+        size = partial(_size_over_http, server.target, headers)
+        return Contender("null", (server.target,), POST_PATH, headers, (server,), size)
 
     def echo(self) -> Contender:
         server = self.start(Server("echo", "tests.bench.servers", "echo"))
@@ -119,11 +158,6 @@ class Session:
     def stop_at_end(self, close: Callable[[], Any]) -> None:
         self._stack.callback(close)
 
-    @staticmethod
-    def _ours(name: str, server: Server, key: str) -> Contender:
-        headers = {"authorization": f"Bearer {key}"}
-        return Contender(name, (server.target,), POST_PATH, headers, (server,), receipts=True)
-
     # Measuring
 
     def take_turns(
@@ -137,18 +171,12 @@ class Session:
         """Post to each in turn, again and again, after a first round that does not count. `also` takes turns with
         them.
         """
-        answered = dict.fromkeys((contender.name for contender in contenders), 0)
-        sizes = {contender.name: log_size(contender) for contender in contenders if contender.receipts}
         for turn in range(self.options.runs + 1):
             for contender in contenders:
-                measured = self.post(contender, connections=connections, batch=batch, counts=turn > 0)
-                answered[contender.name] += measured.answered * batch
+                self.post(contender, connections=connections, batch=batch, counts=turn > 0)
             for other in also:
                 if turn > 0:
                     other()
-        for contender in contenders:
-            if contender.receipts and log_size(contender) - sizes[contender.name] != answered[contender.name]:
-                raise RuntimeError(f"{contender.name} answered {answered[contender.name]} events, its log has others")
 
     def post(self, contender: Contender, *, connections: int, batch: int = 1, counts: bool = True) -> Measured:
         """Post events to a contender for a while."""
@@ -163,9 +191,12 @@ class Session:
             warmup=self.options.warmup,
             seconds=self.options.seconds,
         )
+        before = contender.log_size() if contender.log_size else 0
         measured = self.run(contender, load, batch=batch, label=_label(contender.name, connections), counts=counts)
-        if contender.receipts:
+        if contender.log_size:
             check_answer(measured.sample, batch)
+            if (grown := contender.log_size() - before) != measured.answered * batch:
+                raise RuntimeError(f"{measured.answered * batch} events were answered, the log has {grown} more")
         return measured
 
     def run(self, contender: Contender, load: Load, *, label: str, batch: int = 1, counts: bool = True) -> Measured:
@@ -192,10 +223,8 @@ def _label(name: str, connections: int) -> str:
     return f"{name}, one connection" if connections == 1 else name
 
 
-def log_size(contender: Contender) -> int:
-    """Entries of the tenant's log."""
-    client = httpx.Client(base_url=f"http://{contender.targets[0]}", headers=contender.headers, verify=False)
-    with client:
+def _size_over_http(target: str, headers: dict[str, str]) -> int:
+    with httpx.Client(base_url=f"http://{target}", headers=headers, verify=False) as client:
         size: int = client.get("/api/v1/transparency/head").raise_for_status().json()["tree_size"]
     return size
 

@@ -48,6 +48,9 @@ class _Server(socketserver.ThreadingTCPServer):
         self.statuses: dict[int, int] = {}
         self.answer_bytes = 10
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """The load hangs up as soon as it has seen enough."""
+
     @property
     def target(self) -> str:
         return f"127.0.0.1:{self.server_address[1]}"
