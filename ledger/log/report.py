@@ -6,9 +6,9 @@ the event's data.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta
@@ -19,7 +19,14 @@ from ledger.log.entry import format_datetime
 from ledger.log.errors import ForbiddenError, InvalidRequestError, MalformedRequestError
 from ledger.log.events.calls import AgentManifestReported, CallReported, Env, ManifestContract, Mode, Verdict
 from ledger.log.ledger import Ledger
-from ledger.log.sealed import MAX_SEALED_BYTES, Sealer
+from ledger.log.sealed import (
+    MAX_SEALED_BYTES,
+    Commitment,
+    Field,
+    member_fields,
+    seal,
+    sealed_members,
+)
 from ledger.log.working_copy import Draft, Log
 
 MAX_EVENTS = 1000
@@ -130,48 +137,70 @@ def dedup_keys(drafts: Sequence[Draft]) -> list[bytes]:
 def _draft_event(ledger: Ledger, log: Log, event: ReportedEvent, reporter: Reporter, now: int, place: int) -> Draft:
     payload = event.payload
     env = _environment(payload.environment, reporter, place)
-    _refuse_deep(payload, place)
-    arguments = _arguments(payload.tool_args, place)
-    sealer = Sealer(len(arguments or ()) + 4)
-    reported = CallReported(
+    sealed = seal(_fields(payload, place))
+    if (size := sealed.size) > MAX_SEALED_BYTES:
+        raise InvalidRequestError.at(
+            ["body", "events", place, "payload"], f"sealed values have {size} bytes, at most {MAX_SEALED_BYTES} fit"
+        )
+    reported = _reported(event, env, reporter.key_id, sealed.commitments)
+    data = canonical.encode(reported)
+    # Open text must be printable ASCII. Nearly always one look at the whole text settles it.
+    if not data.isascii() or b"\\" in data or b"\x7f" in data:
+        _refuse_unprintable(event, place)
+    key = ledger.data_key(log, payload.data_subject or _user_id(payload.principal), now)
+    blob = sealed.encrypt(key, log.origin.encode())
+    return Draft(
+        reported,
+        event.agent_id,
+        _time(event.timestamp, place),
+        data,
+        blob,
+        None if blob is None else key.key_id,
+        log.digest(call_identity(reported)),
+        log.digest(canonical.encode(event)),
+    )
+
+
+def _fields(payload: Payload, place: int) -> list[Field]:
+    """What of a payload is sealed."""
+    fields: list[Field] = []
+    for name, value in (
+        ("tool_args", payload.tool_args),
+        ("principal", payload.principal),
+        ("reason", payload.reason),
+        ("result", payload.result),
+    ):
+        text = bytes(value)
+        if text == b"null":
+            continue
+        _refuse_deep(name, text, place)
+        if name == "tool_args":
+            fields += member_fields("/data/tool_args", _arguments(value, place), text)
+        else:
+            fields.append((f"/data/{name}", text))
+    return fields
+
+
+def _reported(event: ReportedEvent, env: Env, key_id: str, commitments: Mapping[str, Commitment]) -> CallReported:
+    payload = event.payload
+    has_arguments = bytes(payload.tool_args) != b"null"
+    return CallReported(
         call_id=event.call_id,
         agent_id=event.agent_id,
         tool_name=event.tool_name,
         verdict=_VERDICTS.get(event.verdict, event.verdict),  # type: ignore[arg-type]
         mode=event.mode,
         env=env,
-        key_id=reporter.key_id,
+        key_id=key_id,
         side_effect=payload.side_effect or UNSET,
         decision_source=payload.decision_source or UNSET,
         decision_name=payload.decision_name or UNSET,
         policy_version=payload.policy_version or UNSET,
         bundle_name=payload.bundle_name or UNSET,
-        tool_args=UNSET
-        if arguments is None
-        else sealer.seal_members("/data/tool_args", arguments, bytes(payload.tool_args)),
-        principal=_seal(sealer, "principal", payload.principal),
-        reason=_seal(sealer, "reason", payload.reason),
-        result=_seal(sealer, "result", payload.result),
-    )
-    data = canonical.encode(reported)
-    # Open text must be printable ASCII. Nearly always one look at the whole text settles it.
-    if not data.isascii() or b"\\" in data or b"\x7f" in data:
-        _refuse_unprintable(event, place)
-    if (size := sealer.size) > MAX_SEALED_BYTES:
-        raise InvalidRequestError.at(
-            ["body", "events", place, "payload"], f"sealed values have {size} bytes, at most {MAX_SEALED_BYTES} fit"
-        )
-    key = ledger.data_key(log, payload.data_subject or _user_id(payload.principal), now)
-    sealed = sealer.encrypt(key, log.origin.encode())
-    return Draft(
-        reported,
-        subject=event.agent_id,
-        time=_time(event.timestamp, place),
-        data=data,
-        sealed=sealed,
-        data_key=None if sealed is None else key.key_id,
-        dedup=log.digest(call_identity(reported)),
-        request=log.digest(canonical.encode(event)),
+        tool_args=sealed_members("/data/tool_args", commitments) if has_arguments else UNSET,
+        principal=commitments.get("/data/principal", UNSET),
+        reason=commitments.get("/data/reason", UNSET),
+        result=commitments.get("/data/result", UNSET),
     )
 
 
@@ -211,27 +240,19 @@ def _environment(given: Env | None, reporter: Reporter, place: int) -> Env:
     return reporter.env
 
 
-def _refuse_deep(payload: Payload, place: int) -> None:
-    values = (payload.tool_args, payload.principal, payload.reason, payload.result)
-    for name, text in zip(("tool_args", "principal", "reason", "result"), map(bytes, values), strict=True):
-        # Length, then the number of brackets, settles it for all but the strangest values.
-        if (
-            len(text) > MAX_NESTING
-            and text.count(b"{") + text.count(b"[") > MAX_NESTING
-            and canonical.nesting(text) > MAX_NESTING
-        ):
-            raise InvalidRequestError.at(
-                ["body", "events", place, "payload", name], f"nests deeper than {MAX_NESTING} levels"
-            )
+def _refuse_deep(name: str, text: bytes, place: int) -> None:
+    # Length, then the number of brackets, settles it for all but the strangest values.
+    if (
+        len(text) > MAX_NESTING
+        and text.count(b"{") + text.count(b"[") > MAX_NESTING
+        and canonical.nesting(text) > MAX_NESTING
+    ):
+        raise InvalidRequestError.at(
+            ["body", "events", place, "payload", name], f"nests deeper than {MAX_NESTING} levels"
+        )
 
 
-def _seal(sealer: Sealer, name: str, value: msgspec.Raw) -> Any:
-    return UNSET if bytes(value) == b"null" else sealer.seal(f"/data/{name}", value)
-
-
-def _arguments(text: msgspec.Raw, place: int) -> dict[str, msgspec.Raw] | None:
-    if bytes(text) == b"null":
-        return None
+def _arguments(text: msgspec.Raw, place: int) -> dict[str, msgspec.Raw]:
     try:
         return _arguments_decoder.decode(text)
     except msgspec.MsgspecError as error:

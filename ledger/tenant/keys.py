@@ -21,7 +21,7 @@ from ledger.log.events.tenants import KeyCreated, KeyEnv, KeyRevoked, Role
 from ledger.log.fold import State
 from ledger.log.keystore import DataKey
 from ledger.log.ledger import Ledger
-from ledger.log.sealed import Sealer
+from ledger.log.sealed import seal
 from ledger.log.store import Secret, Store
 from ledger.log.vault import Vault
 from ledger.log.working_copy import Draft, Log, Moment
@@ -64,20 +64,20 @@ def draft_key(
     key_id = format_uuid(IdSource(0).next(now))
     random = secrets.token_urlsafe(32)
     secret, prefix = f"lk_{env}_{random}", f"lk_{env}_{random[:SHOWN_CHARACTERS]}"
-    sealer = Sealer(1)
+    sealed = seal([("/data/label", canonical.encode(label))])
     event = KeyCreated(
         key_id=key_id,
         role=role,
         env=env,
         actor=actor,
-        label=sealer.seal("/data/label", canonical.encode(label)),
+        label=sealed.commitments["/data/label"],
         expires_at=UNSET if expires_at is None else format_time(expires_at),
     )
     name, shown = _secret_name(vault, secret), _prefix_name(key_id)
     draft = Draft(
         event,
         subject=key_id,
-        sealed=sealer.encrypt(data_key, log.origin.encode()),
+        sealed=sealed.encrypt(data_key, log.origin.encode()),
         data_key=data_key.key_id,
         side=(
             Secret(name, vault.seal(name, msgspec.json.encode(KeyOwner(log.number, key_id)))),

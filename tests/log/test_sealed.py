@@ -19,12 +19,15 @@ from ledger.log.receipts import disclosures_of
 from ledger.log.report import Reporter, draft_report, read_report
 from ledger.log.sealed import (
     Commitment,
-    Sealer,
+    Field,
     decrypt,
     digest_of,
     is_sealed,
+    member_fields,
     read_disclosure,
+    seal,
     sealed_by_member,
+    sealed_members,
 )
 from tests.log.world import World, event
 
@@ -56,9 +59,10 @@ def is_utf8(text: str) -> bool:
 @given(st.dictionaries(POINTERS, JSON_TEXTS.filter(is_utf8), min_size=1, max_size=6))
 def test_commitments_follow_rfc_9901_and_values_come_back_byte_for_byte(fields: dict[str, str]) -> None:
     """The rule in the test's own words: D = b64url(["salt","pointer",value]), digest = b64url(sha256(D))."""
-    sealer = Sealer(len(fields))
-    commitments = {pointer: sealer.seal(pointer, text.encode()) for pointer, text in fields.items()}
-    blob = sealer.encrypt(KEY, CONTEXT)
+    sealed = seal([(pointer, text.encode()) for pointer, text in fields.items()])
+    commitments = sealed.commitments
+    assert list(commitments) == list(fields)
+    blob = sealed.encrypt(KEY, CONTEXT)
     assert blob is not None
     shown = decrypt(blob, KEY, CONTEXT)
     assert len(shown) == len(fields)
@@ -78,26 +82,21 @@ def test_commitments_follow_rfc_9901_and_values_come_back_byte_for_byte(fields: 
 
 @given(st.lists(POINTERS, unique=True, min_size=2, max_size=20))
 def test_disclosures_are_in_the_order_of_their_pointers(pointers: list[str]) -> None:
-    sealer = Sealer(len(pointers))
-    for pointer in pointers:
-        sealer.seal(pointer, b'"\\",\\""')
-    blob = sealer.encrypt(KEY, CONTEXT)
+    blob = seal([(pointer, b'"\\",\\""') for pointer in pointers]).encrypt(KEY, CONTEXT)
     assert blob is not None
     shown = [read_disclosure(text).pointer for text in decrypt(blob, KEY, CONTEXT)]
     assert shown == sorted(pointers, key=str.encode)
 
 
 def test_equal_values_have_distinct_digests() -> None:
-    sealer = Sealer(500)
-    digests = {sealer.seal("/data/reason", b"true").digest for _ in range(500)}
-    digests |= {Sealer(1).seal("/data/reason", b"true").digest for _ in range(500)}
+    fields: list[Field] = [(f"/data/{place}", b"true") for place in range(500)]
+    digests = {commitment.digest for commitment in seal(fields).commitments.values()}
+    digests |= {seal([("/data/0", b"true")]).commitments["/data/0"].digest for _ in range(500)}
     assert len(digests) == 1000
 
 
 def test_blob_opens_under_its_own_key_and_context_only() -> None:
-    sealer = Sealer(1)
-    sealer.seal("/data/reason", b'"a reason"')
-    blob = sealer.encrypt(KEY, CONTEXT)
+    blob = seal([("/data/reason", b'"a reason"')]).encrypt(KEY, CONTEXT)
     assert blob is not None and b"reason" not in blob
     for key, context in ((DataKey(KEY.key_id, bytes(32)), CONTEXT), (KEY, b"localhost/log/2")):
         with pytest.raises(DamagedError):
@@ -111,14 +110,7 @@ def test_blob_opens_under_its_own_key_and_context_only() -> None:
 
 
 def test_event_without_sealed_fields_has_no_blob() -> None:
-    assert Sealer(4).encrypt(KEY, CONTEXT) is None
-
-
-def test_sealing_more_fields_than_announced_is_a_bug() -> None:
-    sealer = Sealer(1)
-    sealer.seal("/data/a", b"1")
-    with pytest.raises(AssertionError):
-        sealer.seal("/data/b", b"1")
+    assert seal([]).encrypt(KEY, CONTEXT) is None
 
 
 # Grain
@@ -150,10 +142,10 @@ def test_arguments_are_sealed_by_member_up_to_64_plain_names(names: list[str], b
     assert sealed_by_member(names) == by_member
     members = {name: msgspec.Raw(b"1") for name in names}
     text = json.dumps(dict.fromkeys(names, 1)).encode()
-    sealer = Sealer(len(names) + 1)
-    sealed = sealer.seal_members("/data/tool_args", members, text)
-    assert is_sealed(sealed)
-    blob = sealer.encrypt(KEY, CONTEXT)
+    made = seal(member_fields("/data/tool_args", members, text))
+    sealed = sealed_members("/data/tool_args", made.commitments)
+    assert is_sealed(dict(sealed))
+    blob = made.encrypt(KEY, CONTEXT)
     shown = [] if blob is None else [read_disclosure(disclosure) for disclosure in decrypt(blob, KEY, CONTEXT)]
     if by_member:
         assert list(sealed) == names
