@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger serve`: the service, on a TCP port for everybody and on a Unix socket for the operator of the machine."""
 
+import gc
 import math
 import os
 import signal
@@ -93,6 +94,7 @@ def serve(settings: Settings) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: setattr(server, "should_exit", True))
         address, port = sockets[0].getsockname()[:2]
+        settle_collector()
         say(f"ledger: serving {settings.where} on http://{address}:{port}")
         try:
             server.run(sockets)
@@ -101,6 +103,15 @@ def serve(settings: Settings) -> None:
         finally:
             if not settings.shared:
                 settings.socket.unlink(missing_ok=True)
+
+
+def settle_collector() -> None:
+    """Keep the garbage collector off what the program consists of: going through that again and again, for nothing,
+    would cost a quarter of the time. What requests leave behind is seldom a cycle.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
 
 
 def server_config(application: ASGIApp) -> uvicorn.Config:

@@ -110,7 +110,9 @@ def format_time(milliseconds: int) -> str:
 
 def format_datetime(moment: datetime) -> str:
     """The same of an aware datetime. Raises OverflowError near the ends of the calendar."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> int:

@@ -58,7 +58,7 @@ def fresh_receipt(log: Log, committed: Committed, index: int, leaf: bytes) -> Re
         format="ledger-receipt/v1",
         entry=leaf.decode(),
         leaf_index=index,
-        inclusion_path=base64_path(log.tree.inclusion_path(committed.edge, index, committed.head.size)),
+        inclusion_path=log.tree.newest_path(committed.edge, index),
         checkpoint=committed.head.checkpoint,
         disclosures=[],
         root=None,

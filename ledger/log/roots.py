@@ -48,7 +48,7 @@ class RootLog:
                     return []
             return self._heads(moment, all=False)
 
-        appended = await self._ledger.sequencer.submit(self._ledger.root, decide)
+        appended = await self._ledger.sequencer.submit(self._ledger.root, decide, weight=0)
         return appended.items[0].leaf_index if appended.items else None
 
     async def close_day(self, wanted: str | None = None, guard: Part | None = None) -> DayDocument:
@@ -111,7 +111,7 @@ class RootLog:
 
     async def _close(self, day: str, guard: Part | None = None) -> None:
         close = Part(self._ledger.root, lambda moment: self._closing(moment, day))
-        await self._ledger.sequencer.submit_together([close] if guard is None else [close, guard])
+        await self._ledger.sequencer.submit_together([close] if guard is None else [close, guard], weight=0)
 
     def _closing(self, moment: Moment, day: str) -> list[Draft]:
         last = moment.state[LogsState].last_day

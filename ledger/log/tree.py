@@ -13,10 +13,13 @@ from ledger.log.errors import DamagedError
 from ledger.log.store import Store
 from ledger.tlog.edge import Edge, FullTile
 from ledger.tlog.merkle import consistency_ranges, fold, leaf_hash, node_hash, siblings, subtrees
+from ledger.tlog.text import format_base64
 from ledger.tlog.tiles import HEIGHT, WIDTH, locate, stored_hash
 
 CACHED_TILES = 128
 """16 kB each, for all logs together."""
+KEPT_TEXTS = 4096
+"""Hashes whose base64 is kept with the newest edge, some 100 bytes each."""
 KEPT_ENDS = 64
 """Earlier sizes of a log whose right edge is kept, up to 2 kB each."""
 
@@ -110,6 +113,22 @@ class Tree:
         for level, sibling in siblings(index, size):
             end = ends[level] if sibling == size >> level else None
             path.append(self._hash(edge, level, sibling) if end is None else end)
+        return path
+
+    def newest_path(self, edge: Edge, index: int) -> list[str]:
+        """The same under the newest head, in base64. Receipts of one batch share most of their hashes, so texts that
+        were made under a head are kept with its edge.
+        """
+        ends, texts, path = edge.ends(), edge.texts, []
+        for level, sibling in siblings(index, edge.size):
+            key = sibling << 6 | level
+            text = texts.get(key)
+            if text is None:
+                end = ends[level] if sibling == edge.size >> level else None
+                text = format_base64(self._hash(edge, level, sibling) if end is None else end)
+                if len(texts) < KEPT_TEXTS:
+                    texts[key] = text
+            path.append(text)
         return path
 
     def _ends(self, edge: Edge, size: int) -> list[bytes | None]:

@@ -25,12 +25,14 @@ class FullTile:
 class Edge:
     """Partial tiles of a tree, one a level. `rows[level][row]` has the hashes of one row, as many as are complete."""
 
-    __slots__ = ("_ends", "rows", "size")
+    __slots__ = ("_ends", "rows", "size", "texts")
 
     def __init__(self) -> None:
         self.size = 0
         self.rows: list[list[list[bytes]]] = []
         self._ends: list[bytes | None] | None = None
+        self.texts: dict[int, str] = {}
+        """For whoever shows hashes of this edge as text: what is kept here goes when the edge grows."""
 
     @classmethod
     def load(cls, size: int, partial: list[list[bytes]]) -> "Edge":
@@ -56,6 +58,7 @@ class Edge:
         """Add leaves; returns the tiles that became full, in the order in which they did."""
         full: list[FullTile] = []
         self._ends = None
+        self.texts = {}
         for leaf in leaf_hashes:
             carry, level = leaf, 0
             while True:

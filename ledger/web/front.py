@@ -7,6 +7,7 @@ handler itself.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -96,8 +97,16 @@ class Front:
         return answer._replace(headers=(*answer.headers, *allowed))
 
 
-def read_query(query: bytes) -> dict[str, str]:
-    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
+def read_query(query: bytes) -> Mapping[str, str]:
+    return _short_query(query) if len(query) <= 64 else _query(query)
+
+
+def _query(query: bytes) -> Mapping[str, str]:
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+
+
+# Nearly every request of a hot route has one of the same few queries.
+_short_query = lru_cache(maxsize=256)(_query)
 
 
 async def read_body(asked: Asked, receive: Receive) -> bytes:

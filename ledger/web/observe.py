@@ -5,10 +5,16 @@ Nothing here sees a body, a query or a credential; what is logged of a path has 
 """
 
 import time
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from ledger.web.asgi import ASGIApp, Message, Receive, Scope, Send
 from ledger.web.asked import Asked, AskedReader
@@ -18,29 +24,56 @@ from ledger.web.problems import problem, without_token
 _log = structlog.get_logger("ledger.access")
 
 
-class Metrics:
-    """What `/metrics` shows of requests. Labels are route templates, never paths."""
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds in seconds of the histogram of answer times."""
+
+
+class Metrics(Collector):
+    """What `/metrics` shows. Labels are route templates, never paths.
+
+    Requests are counted in plain numbers and become metrics when somebody asks: one thread counts, and a count costs
+    less than finding the series that a set of labels belongs to.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "ledger_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "ledger_http_request_seconds", "Time to the end of the answer", ["route"], registry=self.registry
-        )
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self.registry.register(self)
         self.queued = Gauge("ledger_queued_events", "Events waiting for a transaction", registry=self.registry)
         self.root_size = Gauge("ledger_root_log_size", "Entries of the root log", registry=self.registry)
+        self._requests: dict[tuple[str, str, int], int] = {}
+        self._times: dict[str, _Times] = {}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request. Finding the series of a set of labels costs more than counting, so they are kept."""
+        """Count a request that was answered."""
         labels = method, route, status
-        series = self._children.get(labels)
-        if series is None:
-            series = self._children[labels] = self.requests.labels(*labels), self.seconds.labels(route)
-        series[0].inc()
-        series[1].observe(seconds)
+        self._requests[labels] = self._requests.get(labels, 0) + 1
+        times = self._times.get(route)
+        if times is None:
+            times = self._times[route] = _Times([0] * (len(BUCKETS) + 1))
+        times.counts[bisect_left(BUCKETS, seconds)] += 1
+        times.seconds += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "ledger_http_requests", "Requests answered", labels=["method", "route", "status"]
+        )
+        for (method, route, status), count in self._requests.items():
+            requests.add_metric([method, route, str(status)], count)
+        yield requests
+        seconds = HistogramMetricFamily("ledger_http_request_seconds", "Time to the answer", labels=["route"])
+        for route, times in self._times.items():
+            bounds = [*map(str, BUCKETS), "+Inf"]
+            buckets = list(zip(bounds, map(float, accumulate(times.counts)), strict=True))
+            seconds.add_metric([route], buckets, times.seconds)
+        yield seconds
+
+
+@dataclass(slots=True)
+class _Times:
+    """How many answers fell between the bounds, and how long all of them took."""
+
+    counts: list[int]
+    seconds: float = 0.0
 
 
 class Observe:

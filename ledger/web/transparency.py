@@ -143,7 +143,11 @@ def _inclusion(principal: Principal, index: int, size: int | None) -> InclusionP
     newest = size is None or size == committed.head.size
     size = committed.head.size if size is None else size
     root = committed.head.root if newest else log.tree.root(committed.edge, size)
-    path = base64_path(log.tree.inclusion_path(committed.edge, index, size))
+    path = (
+        log.tree.newest_path(committed.edge, index)
+        if newest
+        else base64_path(log.tree.inclusion_path(committed.edge, index, size))
+    )
     return InclusionProof(index, size, format_base64(root), path, committed.head.checkpoint if newest else None)
 
 

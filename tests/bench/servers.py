@@ -20,7 +20,7 @@ import msgspec
 import uvicorn
 
 from ledger.app import Application
-from ledger.commands.serve_command import BACKLOG, server_config
+from ledger.commands.serve_command import BACKLOG, server_config, settle_collector
 from ledger.commands.terminal import log_to_stderr
 from ledger.deployment import TENANT_PARTS, clock
 from ledger.log.entry import IdSource, format_uuid
@@ -83,6 +83,7 @@ def serve(application: ASGIApp, name: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
     port = listener.getsockname()[1]
     print(f"bench: serving {name} (process {os.getpid()}) on http://127.0.0.1:{port}", file=sys.stderr, flush=True)
+    settle_collector()
     uvicorn.Server(server_config(application)).run([listener])
 
 
