@@ -272,6 +272,11 @@ class Sequencer:
         released = None if guard is None else guard.read()
         before = log.committed
         committed = caught_up(self._store, log, head or self._store.head(log.number))
+        if committed.state is not before.state and log is not self._root:
+            # Perhaps its key was replaced, and it is the root log that names the keys.
+            self.reload(self._root)
+        # Before the guard: it takes nothing that was not signed by the log's own key.
+        signer = log.signer if committed is before else self._signer_of(log, committed)
         if guard is not None:
             try:
                 if released is not None:
@@ -280,12 +285,7 @@ class Sequencer:
             except RollbackError as error:
                 self._halt_after(error)
                 raise
-        if committed.state is not before.state and log is not self._root:
-            # Perhaps its key was replaced, and it is the root log that names the keys.
-            self.reload(self._root)
-        if committed is not before:
-            log.signer = self._signer_of(log, committed)
-            log.committed = committed
+        log.signer, log.committed = signer, committed
 
 
 def _touches_root(submission: _Submission) -> bool:

@@ -13,13 +13,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.log.errors import ConfigurationError, ConflictError, LedgerError, RollbackError, UnavailableError
+from ledger.log.errors import (
+    ConfigurationError,
+    ConflictError,
+    DamagedError,
+    LedgerError,
+    RollbackError,
+    UnavailableError,
+)
+from ledger.log.events.logs import ReleasePublished
 from ledger.log.fold import LogsState
 from ledger.log.guard import Guard
 from ledger.log.rotation import rotate_key
 from ledger.log.sequencer import Part
 from ledger.log.store import ROOT_LOG
 from ledger.log.store.sqlite import SqliteStore
+from ledger.log.working_copy import Draft, WorkingCopy
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import SigningKey
 from tests.log.stores import FailingStore
@@ -330,6 +339,19 @@ def test_database_rolled_back_under_a_running_service_is_not_signed(world: World
     with pytest.raises(LedgerError, match=r"does not extend|behind"):
         world.commit_heads()
     assert released_size(world) == released
+
+
+def test_head_that_the_log_did_not_sign_never_gets_to_the_guard(world: World) -> None:
+    """Somebody who can write to the database adds to the root log under a key of theirs."""
+    before = guard_of(world).path.read_bytes()
+    copy = WorkingCopy(world.root, NOON, {})
+    copy.add(copy.plan(lambda moment: [Draft(ReleasePublished(version="7", sha256="00" * 32))]), KEY)
+    batch = copy.finish()
+    world.ledger.store.append([ROOT_LOG], [], lambda heads, known: [batch])
+    world.report("a")
+    with pytest.raises(DamagedError):
+        world.commit_heads()
+    assert guard_of(world).path.read_bytes() == before
 
 
 def test_fault_of_the_store_leaves_the_guard_behind_or_equal(open_world: Callable[..., World]) -> None:
