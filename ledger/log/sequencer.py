@@ -28,7 +28,7 @@ import structlog
 
 from ledger.log.catching_up import caught_up
 from ledger.log.errors import LedgerError, OutcomeUnknownError, RollbackError, UnavailableError
-from ledger.log.guard import Guard
+from ledger.log.guard import Guard, Released
 from ledger.log.keystore import Keystore
 from ledger.log.store import ROOT_LOG, Batch, Head, Known, Store
 from ledger.log.working_copy import Committed, Decide, Item, Log, WorkingCopy
@@ -197,7 +197,7 @@ class Sequencer:
 
         try:
             # Before the lock, so that the locked head of the root log is never older.
-            released = self._guard.read() if self._guard is not None and ROOT_LOG in by_number else None
+            released = self._read_guard() if ROOT_LOG in by_number else None
             self._store.append([log.number for log in logs], keys, build)
         except OutcomeUnknownError as error:
             _log.error("commit_outcome_unknown", error=str(error), logs=[log.origin for log in logs])
@@ -224,6 +224,12 @@ class Sequencer:
             unreleased if _touches_root(submission) and not isinstance(outcome, Exception) else outcome
             for submission, outcome in zip(batch, outcomes, strict=True)
         ]
+
+    def _read_guard(self) -> Released | None:
+        if self._guard is None:
+            return None
+        self._guard.require_holder(self._store.identity())
+        return self._guard.read()
 
     def _release(self, root: WorkingCopy | None) -> LedgerError | None:
         """Let the guard take what was committed to the root log. Gives the error when it could not."""

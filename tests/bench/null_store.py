@@ -189,6 +189,9 @@ class NullStore:
     def put_note(self, name: str, text: str) -> None:
         self._notes[name] = text
 
+    def identity(self) -> str:
+        return ""
+
     def damage(self) -> str | None:
         return None
 

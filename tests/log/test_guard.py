@@ -26,7 +26,7 @@ from ledger.log.fold import LogsState
 from ledger.log.guard import Guard
 from ledger.log.rotation import rotate_key
 from ledger.log.sequencer import Part
-from ledger.log.store import ROOT_LOG
+from ledger.log.store import INSTANCE, ROOT_LOG
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.working_copy import Draft, WorkingCopy
 from ledger.tlog.checkpoint import Checkpoint
@@ -148,6 +148,50 @@ def test_guard_that_cannot_be_written_says_so(guard: Guard) -> None:
     with pytest.raises(UnavailableError, match="cannot be written"):
         guard.advance(note(4))
     assert guard.path.read_text() == note(3)
+
+
+# Which copy signs
+
+
+def test_first_database_is_taken_and_another_refused(guard: Guard) -> None:
+    assert not guard.check_holder("one")
+    guard.require_holder("one")
+    assert guard.check_holder("one")
+    guard.require_holder("one")
+    for check in (guard.check_holder, guard.require_holder):
+        with pytest.raises(RollbackError, match="only one may sign"):
+            check("two")
+    guard.name_holder("two")
+    guard.require_holder("two")
+    with pytest.raises(RollbackError):
+        guard.require_holder("one")
+
+
+def test_of_many_databases_at_once_one_is_taken(guard: Guard) -> None:
+    def take(number: int) -> bool:
+        try:
+            Guard(guard.path.parent, VKEY).require_holder(f"database-{number}")
+        except RollbackError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(take, range(24))).count(True) == 1
+
+
+def test_copy_that_has_everything_waits_for_a_word(world: World) -> None:
+    """As after `ledger copy`: it has the same history and another identity."""
+    size = commit(world, "a")
+    world.ledger.store.put_note(INSTANCE, "another copy")
+    world.report("b")
+    with pytest.raises(RollbackError):
+        world.commit_heads()
+    world.close()
+    with pytest.raises(RollbackError, match="another copy of this ledger signed last"):
+        World(world.folder, world.clock)
+    guard_of(world).name_holder("another copy")
+    with World(world.folder, world.clock) as again:
+        assert commit(again, "c") == size + 1
 
 
 # Before a release

@@ -29,6 +29,9 @@ from ledger.tlog.edge import FullTile
 SEARCH_SPAN = 50_000
 """A listing looks at this many entries for one answer; with a rare filter it returns a short page and a cursor."""
 
+INSTANCE = "instance"
+"""Name of the note by which copies of the data are told apart."""
+
 ROOT_LOG = 0
 """Number of the root log; tenant logs count from 1."""
 
@@ -231,6 +234,12 @@ class Store(Protocol):
         ...
 
     def put_note(self, name: str, text: str) -> None: ...
+
+    def identity(self) -> str:
+        """Which copy of the data this is: other after `ledger copy` or `ledger restore`, and where the database server
+        can tell, on another server or after a failover.
+        """
+        ...
 
     def damage(self) -> str | None:
         """What the database itself finds wrong with its file and its indexes, None when nothing."""

@@ -14,6 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, UnavailableError
 from ledger.log.store import (
+    INSTANCE,
     SEARCH_SPAN,
     Build,
     CommittedHead,
@@ -26,7 +27,7 @@ from ledger.log.store import (
     Sealed,
     named_sql,
 )
-from ledger.log.store.postgres_connection import APPLICATION_NAME, CONNECT_SECONDS, connect, settle
+from ledger.log.store.postgres_connection import APPLICATION_NAME, CONNECT_SECONDS, connect, server_identity, settle
 from ledger.log.store.postgres_writer import Writer
 
 SCHEMA_VERSION = 1
@@ -222,6 +223,14 @@ class PostgresStore:
     def note(self, name: str) -> str | None:
         row = self._one("select_note", (name,))
         return None if row is None else row[0]
+
+    def identity(self) -> str:
+        try:
+            with self._pool.connection() as connection:
+                server = server_identity(connection)
+        except psycopg.Error as error:
+            raise UnavailableError(f"the database cannot be read: {error}", retry_after=5) from error
+        return f"{self.note(INSTANCE) or ''}/{server}"
 
     def damage(self) -> str | None:
         try:

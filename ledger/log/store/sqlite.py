@@ -16,6 +16,7 @@ from typing import Any
 
 from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, OutcomeUnknownError, UnavailableError
 from ledger.log.store import (
+    INSTANCE,
     SEARCH_SPAN,
     Batch,
     Build,
@@ -320,6 +321,9 @@ class SqliteStore:
     def note(self, name: str) -> str | None:
         row = self._one("select_note", (name,))
         return None if row is None else row[0]
+
+    def identity(self) -> str:
+        return self.note(INSTANCE) or ""
 
     def damage(self) -> str | None:
         try:
