@@ -84,7 +84,11 @@ select root from tiles where position >= ? and position < ? order by position;
 select box from vault where name = ?;
 
 -- select_committed_sizes --
-select log_number, max(size) from committed_heads group by log_number;
+-- Asked for log by log: the newest of each is one step in the index, while grouping walks all there ever were.
+select log_number, size
+from (select log_number, (select max(c.size) from committed_heads c where c.log_number = l.log_number) as size
+    from logs l) newest
+where size is not null;
 
 -- select_committed_heads --
 select root_index, position, log_number, size, checkpoint, line from committed_heads where root_index = ? order by position;
