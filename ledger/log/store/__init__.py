@@ -215,11 +215,17 @@ class Store(Protocol):
 
     def secret(self, name: str) -> bytes | None: ...
 
+    def secrets(self) -> list[Secret]:
+        """All of them, by name; a few for each log."""
+        ...
+
     def committed_sizes(self) -> dict[int, int]:
         """For each log the size of the newest head that the root log has committed."""
         ...
 
-    def committed_heads(self, root_index: int) -> list[CommittedHead]: ...
+    def committed_heads(self, root_index: int, stop: int | None = None) -> list[CommittedHead]:
+        """The lines of a root-log entry, in order; with `stop` those of all entries [root_index, stop)."""
+        ...
 
     def covering_head(self, log_number: int, index: int) -> CommittedHead | None:
         """The first committed head of a log whose tree holds leaf `index`."""
@@ -232,6 +238,8 @@ class Store(Protocol):
     def note(self, name: str) -> str | None:
         """A named remark of the service itself, e.g. the newest self-check."""
         ...
+
+    def notes(self) -> dict[str, str]: ...
 
     def put_note(self, name: str, text: str) -> None: ...
 

@@ -25,6 +25,7 @@ from ledger.log.store import (
     Page,
     Row,
     Sealed,
+    Secret,
     named_sql,
 )
 from ledger.log.store.postgres_connection import APPLICATION_NAME, CONNECT_SECONDS, connect, server_identity, settle
@@ -203,11 +204,15 @@ class PostgresStore:
         row = self._one("select_secret", (name,))
         return None if row is None else row[0]
 
+    def secrets(self) -> list[Secret]:
+        return [Secret(*row) for row in self._all("select_secrets")]
+
     def committed_sizes(self) -> dict[int, int]:
         return dict(self._all("select_committed_sizes"))
 
-    def committed_heads(self, root_index: int) -> list[CommittedHead]:
-        return [CommittedHead(*row) for row in self._all("select_committed_heads", (root_index,))]
+    def committed_heads(self, root_index: int, stop: int | None = None) -> list[CommittedHead]:
+        between = root_index, root_index + 1 if stop is None else stop
+        return [CommittedHead(*row) for row in self._all("select_committed_heads", between)]
 
     def covering_head(self, log_number: int, index: int) -> CommittedHead | None:
         row = self._one("select_covering_head", (log_number, index))
@@ -223,6 +228,9 @@ class PostgresStore:
     def note(self, name: str) -> str | None:
         row = self._one("select_note", (name,))
         return None if row is None else row[0]
+
+    def notes(self) -> dict[str, str]:
+        return dict(self._all("select_notes"))
 
     def identity(self) -> str:
         try:
