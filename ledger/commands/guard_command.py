@@ -46,7 +46,8 @@ def show(settings: Settings) -> None:
         click.echo(printable(f"published  {checkpoint.size} entries  root {format_base64(checkpoint.root)}"))
     click.echo(f"database   {_describe(ledger.store.head(ledger.root.number))}")
     try:
-        ledger.compare_with_guard()
+        if ledger.compare_with_guard() is not None:
+            guard.check_holder(ledger.store.identity())
     except ConfigurationError as error:
         problem = error.message
     ledger.close()
@@ -84,6 +85,7 @@ def confirm(settings: Settings, size: int | None) -> None:
             raise RollbackError(f"{reason}: ledger guard confirm --size {head.size}")
         elif (kept := guard.replace(head.checkpoint)) is not None:
             say(f"What was published last is kept as evidence in {kept}")
+        guard.name_holder(ledger.store.identity())
         ledger.close()
     click.echo(f"confirmed  {_describe(head)}")
 

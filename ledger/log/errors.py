@@ -103,7 +103,7 @@ class ConfigurationError(LedgerError):
 
 
 class RollbackError(ConfigurationError):
-    """The database is older than what was released, or has another history."""
+    """The database is older than what was released, has another history, or is not the copy that signs."""
 
 
 class DamagedError(LedgerError):

@@ -19,6 +19,10 @@ may compare the two exactly. Several processes may share the file; under its loc
 
 One file per root log, `<first 16 hex digits of sha256(first vkey)>.checkpoint`, a signed note as published. Whoever can
 write it can take this protection away, and nothing else.
+
+A whole copy of a database passes that comparison, and so does the standby of a server that failed over. Of several
+copies only one may sign, so a second file beside the first, `….database`, names the one that does
+(`Store.identity`); another one waits for an operator's word (`ledger guard confirm`).
 """
 
 import fcntl
@@ -57,6 +61,7 @@ class Guard:
     def __init__(self, directory: Path, first_vkey: str) -> None:
         name = sha256(first_vkey.encode()).hexdigest()[:16]
         self.path = directory / f"{name}.checkpoint"
+        self._holder_path = directory / f"{name}.database"
         self._lock_path = directory / f"{name}.lock"
 
     @classmethod
@@ -87,9 +92,7 @@ class Guard:
                 "database would resume from with `ledger guard show`, then run `ledger guard confirm`"
             ) from error
         except OSError as error:
-            raise UnavailableError(
-                f"the rollback guard {self.path} cannot be read: {error.strerror}", retry_after=5
-            ) from error
+            raise self._unreadable(error) from error
 
     def require(self) -> Released:
         """The same at start, where a missing file is a refusal: it may be that this is not the newest database."""
@@ -131,6 +134,44 @@ class Guard:
                 f"the database has another history than what was published: its root log of {checkpoint.size} entries "
                 f"does not have the root that was released (rollback guard {self.path}). {WAYS_ON}"
             )
+
+    def check_holder(self, identity: str) -> bool:
+        """Whether this database is named as the one that signs; False when none is.
+
+        Raises RollbackError when another one is, and UnavailableError.
+        """
+        holder = self._holder()
+        if holder in (None, identity):
+            return holder is not None
+        raise RollbackError(
+            f"another copy of this ledger signed last, or its database server was failed over (rollback guard "
+            f"{self._holder_path}). Of several copies only one may sign. Make sure that no other is served any more, "
+            "and that this one is the newest; then: ledger guard confirm"
+        )
+
+    def require_holder(self, identity: str) -> None:
+        """The same before signing: where no database is named yet, this one is from now on."""
+        if not self.check_holder(identity):
+            with self._locked():
+                # Asked again under the lock: another copy may have been faster.
+                if not self.check_holder(identity):
+                    _write(self._holder_path, f"{identity}\n".encode())
+
+    def name_holder(self, identity: str) -> None:
+        """Let this database sign from now on, and no other, by an operator's explicit word."""
+        with self._locked():
+            _write(self._holder_path, f"{identity}\n".encode())
+
+    def _holder(self) -> str | None:
+        try:
+            return self._holder_path.read_text(errors="replace").removesuffix("\n")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> UnavailableError:
+        return UnavailableError(f"the rollback guard {self.path} cannot be read: {error.strerror}", retry_after=5)
 
     def advance(self, note: str) -> None:
         """Take a checkpoint that the store has committed; afterwards it may be released.

@@ -93,6 +93,7 @@ class Ledger:
             self._currency = Currency(store, lambda: list(self._logs.values()), self.sequencer.catch_up)
         if self.guard is not None and not read_only:
             self.guard.compare(self.guard.require(), self.root, self._root_now())
+            self.guard.require_holder(store.identity())
             # What was committed just before a crash and never shown is released now.
             self.sequencer.reload(self.root)
 

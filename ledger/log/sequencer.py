@@ -28,7 +28,7 @@ import structlog
 
 from ledger.log.catching_up import caught_up
 from ledger.log.errors import LedgerError, OutcomeUnknownError, RollbackError, UnavailableError
-from ledger.log.guard import Guard
+from ledger.log.guard import Guard, Released
 from ledger.log.keystore import Keystore
 from ledger.log.store import ROOT_LOG, Batch, Head, Known, Store
 from ledger.log.working_copy import Committed, Decide, Item, Log, WorkingCopy
@@ -209,7 +209,7 @@ class Sequencer:
 
         try:
             # Before the lock, so that the locked head of the root log is never older.
-            released = self._guard.read() if self._guard is not None and ROOT_LOG in by_number else None
+            released = self._read_guard() if ROOT_LOG in by_number else None
             self._store.append([log.number for log in logs], keys, build)
         except OutcomeUnknownError as error:
             _log.error("commit_outcome_unknown", error=str(error), logs=[log.origin for log in logs])
@@ -236,6 +236,12 @@ class Sequencer:
             unreleased if _touches_root(submission) and not isinstance(outcome, Exception) else outcome
             for submission, outcome in zip(batch, outcomes, strict=True)
         ]
+
+    def _read_guard(self) -> Released | None:
+        if self._guard is None:
+            return None
+        self._guard.require_holder(self._store.identity())
+        return self._guard.read()
 
     def _release(self, root: WorkingCopy | None) -> LedgerError | None:
         """Let the guard take what was committed to the root log. Gives the error when it could not."""
@@ -284,6 +290,11 @@ class Sequencer:
         released = None if guard is None else guard.read()
         before = log.committed
         committed = caught_up(self._store, log, head or self._store.head(log.number))
+        if committed.state is not before.state and log is not self._root:
+            # Perhaps its key was replaced, and it is the root log that names the keys.
+            self.reload(self._root)
+        # Before the guard: it takes nothing that was not signed by the log's own key.
+        signer = log.signer if committed is before else self._signer_of(log, committed)
         if guard is not None:
             try:
                 if released is not None:
@@ -292,12 +303,7 @@ class Sequencer:
             except RollbackError as error:
                 self._halt_after(error)
                 raise
-        if committed.state is not before.state and log is not self._root:
-            # Perhaps its key was replaced, and it is the root log that names the keys.
-            self.reload(self._root)
-        if committed is not before:
-            log.signer = self._signer_of(log, committed)
-            log.committed = committed
+        log.signer, log.committed = signer, committed
 
 
 def _touches_root(submission: _Submission) -> bool:

@@ -163,14 +163,18 @@ class NullStore:
     def secret(self, name: str) -> bytes | None:
         return self._secrets.get(name)
 
+    def secrets(self) -> list[Secret]:
+        return [Secret(name, box) for name, box in sorted(self._secrets.items())]
+
     def committed_sizes(self) -> dict[int, int]:
         sizes: dict[int, int] = {}
         for head in chain.from_iterable(list(self._committed.values())):
             sizes[head.log_number] = max(head.size, sizes.get(head.log_number, 0))
         return sizes
 
-    def committed_heads(self, root_index: int) -> list[CommittedHead]:
-        return self._committed.get(root_index, [])
+    def committed_heads(self, root_index: int, stop: int | None = None) -> list[CommittedHead]:
+        indexes = range(root_index, root_index + 1 if stop is None else stop)
+        return [head for index in indexes for head in self._committed.get(index, [])]
 
     def covering_head(self, log_number: int, index: int) -> CommittedHead | None:
         heads = chain.from_iterable(list(self._committed.values()))
@@ -188,6 +192,12 @@ class NullStore:
 
     def put_note(self, name: str, text: str) -> None:
         self._notes[name] = text
+
+    def notes(self) -> dict[str, str]:
+        return dict(self._notes)
+
+    def identity(self) -> str:
+        return ""
 
     def damage(self) -> str | None:
         return None

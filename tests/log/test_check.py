@@ -15,7 +15,7 @@ from ledger_verify import verify_receipt
 
 from ledger.log.entry import read_envelope
 from ledger.log.errors import DamagedError, LedgerError
-from tests.log.tampering import REFUSALS, ROOT_ROWS, SIZE, TENANT, TENANT_ROWS, Tamper, alter, flip, grow, tile
+from tests.log.tampering import REFUSALS, ROOT_ROWS, SIZE, TENANT, TENANT_ROWS, Tamper, alter, edit, flip, grow, tile
 from tests.log.world import World
 from tests.running import run_ledger
 
@@ -163,14 +163,14 @@ def test_changed_leaf_at_the_edge_is_never_signed_over(folder: Path) -> None:
         World(folder)
 
 
-def test_head_that_another_process_wrote_on_a_changed_tile_is_not_signed_over(folder: Path) -> None:
-    """What is loaded again while the service runs is looked at as at its start."""
+def test_changed_leaf_of_another_process_is_not_signed_over(folder: Path) -> None:
+    """What was written beside a running service is hashed before it goes on from there."""
     with World(folder) as world:
         before = world.log.committed
         with World(folder) as other:
-            other.report("the other's")
+            [item] = other.report("the other's").items
         head = world.ledger.store.head(TENANT)
-        alter(folder / "ledger.db", flip("tiles", "root", "position", tile(1)))
+        alter(folder / "ledger.db", edit(b"send_money", b"lend_money", item.leaf_index))
         for _ in range(2):
             with pytest.raises(DamagedError):
                 world.report("one more")

@@ -13,13 +13,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.log.errors import ConfigurationError, ConflictError, LedgerError, RollbackError, UnavailableError
+from ledger.log.errors import (
+    ConfigurationError,
+    ConflictError,
+    DamagedError,
+    LedgerError,
+    RollbackError,
+    UnavailableError,
+)
+from ledger.log.events.logs import ReleasePublished
 from ledger.log.fold import LogsState
 from ledger.log.guard import Guard
 from ledger.log.rotation import rotate_key
 from ledger.log.sequencer import Part
-from ledger.log.store import ROOT_LOG
+from ledger.log.store import INSTANCE, ROOT_LOG
 from ledger.log.store.sqlite import SqliteStore
+from ledger.log.working_copy import Draft, WorkingCopy
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import SigningKey
 from tests.log.stores import FailingStore
@@ -139,6 +148,50 @@ def test_guard_that_cannot_be_written_says_so(guard: Guard) -> None:
     with pytest.raises(UnavailableError, match="cannot be written"):
         guard.advance(note(4))
     assert guard.path.read_text() == note(3)
+
+
+# Which copy signs
+
+
+def test_first_database_is_taken_and_another_refused(guard: Guard) -> None:
+    assert not guard.check_holder("one")
+    guard.require_holder("one")
+    assert guard.check_holder("one")
+    guard.require_holder("one")
+    for check in (guard.check_holder, guard.require_holder):
+        with pytest.raises(RollbackError, match="only one may sign"):
+            check("two")
+    guard.name_holder("two")
+    guard.require_holder("two")
+    with pytest.raises(RollbackError):
+        guard.require_holder("one")
+
+
+def test_of_many_databases_at_once_one_is_taken(guard: Guard) -> None:
+    def take(number: int) -> bool:
+        try:
+            Guard(guard.path.parent, VKEY).require_holder(f"database-{number}")
+        except RollbackError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(take, range(24))).count(True) == 1
+
+
+def test_copy_that_has_everything_waits_for_a_word(world: World) -> None:
+    """As after `ledger copy`: it has the same history and another identity."""
+    size = commit(world, "a")
+    world.ledger.store.put_note(INSTANCE, "another copy")
+    world.report("b")
+    with pytest.raises(RollbackError):
+        world.commit_heads()
+    world.close()
+    with pytest.raises(RollbackError, match="another copy of this ledger signed last"):
+        World(world.folder, world.clock)
+    guard_of(world).name_holder("another copy")
+    with World(world.folder, world.clock) as again:
+        assert commit(again, "c") == size + 1
 
 
 # Before a release
@@ -330,6 +383,19 @@ def test_database_rolled_back_under_a_running_service_is_not_signed(world: World
     with pytest.raises(LedgerError, match=r"does not extend|behind"):
         world.commit_heads()
     assert released_size(world) == released
+
+
+def test_head_that_the_log_did_not_sign_never_gets_to_the_guard(world: World) -> None:
+    """Somebody who can write to the database adds to the root log under a key of theirs."""
+    before = guard_of(world).path.read_bytes()
+    copy = WorkingCopy(world.root, NOON, {})
+    copy.add(copy.plan(lambda moment: [Draft(ReleasePublished(version="7", sha256="00" * 32))]), KEY)
+    batch = copy.finish()
+    world.ledger.store.append([ROOT_LOG], [], lambda heads, known: [batch])
+    world.report("a")
+    with pytest.raises(DamagedError):
+        world.commit_heads()
+    assert guard_of(world).path.read_bytes() == before
 
 
 def test_fault_of_the_store_leaves_the_guard_behind_or_equal(open_world: Callable[..., World]) -> None:

@@ -29,6 +29,9 @@ from ledger.tlog.edge import FullTile
 SEARCH_SPAN = 50_000
 """A listing looks at this many entries for one answer; with a rare filter it returns a short page and a cursor."""
 
+INSTANCE = "instance"
+"""Name of the note by which copies of the data are told apart."""
+
 ROOT_LOG = 0
 """Number of the root log; tenant logs count from 1."""
 
@@ -212,11 +215,17 @@ class Store(Protocol):
 
     def secret(self, name: str) -> bytes | None: ...
 
+    def secrets(self) -> list[Secret]:
+        """All of them, by name; a few for each log."""
+        ...
+
     def committed_sizes(self) -> dict[int, int]:
         """For each log the size of the newest head that the root log has committed."""
         ...
 
-    def committed_heads(self, root_index: int) -> list[CommittedHead]: ...
+    def committed_heads(self, root_index: int, stop: int | None = None) -> list[CommittedHead]:
+        """The lines of a root-log entry, in order; with `stop` those of all entries [root_index, stop)."""
+        ...
 
     def covering_head(self, log_number: int, index: int) -> CommittedHead | None:
         """The first committed head of a log whose tree holds leaf `index`."""
@@ -230,7 +239,15 @@ class Store(Protocol):
         """A named remark of the service itself, e.g. the newest self-check."""
         ...
 
+    def notes(self) -> dict[str, str]: ...
+
     def put_note(self, name: str, text: str) -> None: ...
+
+    def identity(self) -> str:
+        """Which copy of the data this is: other after `ledger copy` or `ledger restore`, and where the database server
+        can tell, on another server or after a failover.
+        """
+        ...
 
     def damage(self) -> str | None:
         """What the database itself finds wrong with its file and its indexes, None when nothing."""

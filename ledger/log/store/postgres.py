@@ -14,6 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, UnavailableError
 from ledger.log.store import (
+    INSTANCE,
     SEARCH_SPAN,
     Build,
     CommittedHead,
@@ -24,9 +25,10 @@ from ledger.log.store import (
     Page,
     Row,
     Sealed,
+    Secret,
     named_sql,
 )
-from ledger.log.store.postgres_connection import APPLICATION_NAME, CONNECT_SECONDS, connect, settle
+from ledger.log.store.postgres_connection import APPLICATION_NAME, CONNECT_SECONDS, connect, server_identity, settle
 from ledger.log.store.postgres_writer import Writer
 
 SCHEMA_VERSION = 1
@@ -202,11 +204,15 @@ class PostgresStore:
         row = self._one("select_secret", (name,))
         return None if row is None else row[0]
 
+    def secrets(self) -> list[Secret]:
+        return [Secret(*row) for row in self._all("select_secrets")]
+
     def committed_sizes(self) -> dict[int, int]:
         return dict(self._all("select_committed_sizes"))
 
-    def committed_heads(self, root_index: int) -> list[CommittedHead]:
-        return [CommittedHead(*row) for row in self._all("select_committed_heads", (root_index,))]
+    def committed_heads(self, root_index: int, stop: int | None = None) -> list[CommittedHead]:
+        between = root_index, root_index + 1 if stop is None else stop
+        return [CommittedHead(*row) for row in self._all("select_committed_heads", between)]
 
     def covering_head(self, log_number: int, index: int) -> CommittedHead | None:
         row = self._one("select_covering_head", (log_number, index))
@@ -222,6 +228,17 @@ class PostgresStore:
     def note(self, name: str) -> str | None:
         row = self._one("select_note", (name,))
         return None if row is None else row[0]
+
+    def notes(self) -> dict[str, str]:
+        return dict(self._all("select_notes"))
+
+    def identity(self) -> str:
+        try:
+            with self._pool.connection() as connection:
+                server = server_identity(connection)
+        except psycopg.Error as error:
+            raise UnavailableError(f"the database cannot be read: {error}", retry_after=5) from error
+        return f"{self.note(INSTANCE) or ''}/{server}"
 
     def damage(self) -> str | None:
         try:

@@ -21,6 +21,12 @@ _SETTINGS = {
     "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
 }
+# The file that is written to begins with the timeline in eight hex digits, from the moment of a promotion on.
+_SERVER = """
+select case when not pg_is_in_recovery()
+    then system_identifier::text || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) end
+from pg_control_system()
+"""
 
 
 def connect(url: str) -> psycopg.Connection[Any]:
@@ -44,3 +50,15 @@ def settle(connection: psycopg.Connection[Any]) -> None:
         f"select {wanted}, case current_setting('synchronous_commit') when 'off' "
         "then set_config('synchronous_commit', 'on', false) end"
     )
+
+
+def server_identity(connection: psycopg.Connection[Any]) -> str:
+    """The cluster and its timeline, which is another one after a standby was promoted or an older state restored.
+
+    Empty where the server does not say: a service in the cloud that hides it, or a standby.
+    """
+    try:
+        row = connection.execute(_SERVER).fetchone()
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction, psycopg.NotSupportedError):
+        return ""
+    return "" if row is None or row[0] is None else str(row[0])

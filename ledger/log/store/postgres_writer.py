@@ -24,7 +24,14 @@ from psycopg.errors import Diagnostic, error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, OutcomeUnknownError, UnavailableError
+from ledger.log.errors import (
+    ConfigurationError,
+    ConflictError,
+    DamagedError,
+    OutcomeUnknownError,
+    RollbackError,
+    UnavailableError,
+)
 from ledger.log.store import (
     Batch,
     Build,
@@ -38,7 +45,7 @@ from ledger.log.store import (
     named_sql,
 )
 from ledger.log.store.copy_format import copy_buffer
-from ledger.log.store.postgres_connection import LOCK_SECONDS, STATEMENT_SECONDS, connect
+from ledger.log.store.postgres_connection import LOCK_SECONDS, STATEMENT_SECONDS, connect, server_identity
 
 LOOK_UP_AFTER_REPETITION = 100
 """Batches for which dedup keys are looked up first after one that held a repetition."""
@@ -59,6 +66,7 @@ class Writer:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: psycopg.Connection[Any] | None = None
+        self._server: str | None = None
         self._look_up = 0
 
     def close(self) -> None:
@@ -87,7 +95,23 @@ class Writer:
                 self._connection = connect(self._url)
             except ConfigurationError as error:
                 raise UnavailableError(error.message, retry_after=5) from error
+            self._require_same_server(self._connection)
         return self._connection
+
+    def _require_same_server(self, connection: psycopg.Connection[Any]) -> None:
+        """Behind the same address there may be another server by now, and nobody here knows what it lacks."""
+        try:
+            server = server_identity(connection)
+        except psycopg.Error as error:
+            connection.close()
+            raise UnavailableError(f"the database cannot be read: {error}", retry_after=5) from error
+        if self._server is not None and self._server != server:
+            connection.close()
+            raise RollbackError(
+                "the database server was failed over, or is another one than before. Make sure that it has what the "
+                "other had and that the other is gone; then: ledger guard confirm, and start the service again"
+            )
+        self._server = server
 
     def _known(
         self, connection: psycopg.Connection[Any], log_numbers: Sequence[int], keys: Sequence[bytes]

@@ -16,6 +16,7 @@ from typing import Any
 
 from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, OutcomeUnknownError, UnavailableError
 from ledger.log.store import (
+    INSTANCE,
     SEARCH_SPAN,
     Batch,
     Build,
@@ -300,11 +301,15 @@ class SqliteStore:
         row = self._one("select_secret", (name,))
         return None if row is None else row[0]
 
+    def secrets(self) -> list[Secret]:
+        return [Secret(*row) for row in self._all("select_secrets")]
+
     def committed_sizes(self) -> dict[int, int]:
         return dict(self._all("select_committed_sizes"))
 
-    def committed_heads(self, root_index: int) -> list[CommittedHead]:
-        return [CommittedHead(*row) for row in self._all("select_committed_heads", (root_index,))]
+    def committed_heads(self, root_index: int, stop: int | None = None) -> list[CommittedHead]:
+        between = root_index, root_index + 1 if stop is None else stop
+        return [CommittedHead(*row) for row in self._all("select_committed_heads", between)]
 
     def covering_head(self, log_number: int, index: int) -> CommittedHead | None:
         row = self._one("select_covering_head", (log_number, index))
@@ -320,6 +325,12 @@ class SqliteStore:
     def note(self, name: str) -> str | None:
         row = self._one("select_note", (name,))
         return None if row is None else row[0]
+
+    def notes(self) -> dict[str, str]:
+        return dict(self._all("select_notes"))
+
+    def identity(self) -> str:
+        return self.note(INSTANCE) or ""
 
     def damage(self) -> str | None:
         try:

@@ -265,6 +265,13 @@ def test_committed_heads_are_found_by_entry_and_by_what_they_cover(store: Store)
     assert store.committed_sizes() == {1: 7, 0: 9}
     assert store.committed_heads(1) == heads[:2]
     assert store.committed_heads(3) == []
+    assert [store.committed_heads(*between) for between in ((0, 9), (1, 3), (2, 4), (3, 4), (1, 1))] == [
+        heads,
+        heads[:3],
+        heads[2:3],
+        [],
+        [],
+    ]
     assert [store.covering_head(1, index) for index in (0, 2, 3, 6, 7)] == [
         heads[0],
         heads[0],
@@ -290,3 +297,13 @@ def test_notes_are_replaced_and_secrets_are_not(store: Store) -> None:
     with pytest.raises(ConflictError):
         add(store, row(2), side=(Secret("a", b"other"),))
     assert store.secret("a") == b"box"
+
+
+def test_all_secrets_and_all_notes_are_listed(store: Store) -> None:
+    assert (store.secrets(), store.notes()) == ([], {})
+    secrets = [Secret("a", b"one"), Secret("b/1", b"\x00two"), Secret("ü", b"three")]
+    add(store, row(1), side=tuple(reversed(secrets)))
+    for name, text in {"y": "two", "x": "one", "z": ""}.items():
+        store.put_note(name, text)
+    assert sorted(store.secrets(), key=lambda secret: secret.name) == secrets
+    assert store.notes() == {"x": "one", "y": "two", "z": ""}

@@ -101,12 +101,19 @@ select root from tiles where log_number = %s and level = %s and number >= %s and
 -- select_secret --
 select box from vault where name = %s;
 
+-- select_secrets --
+select name, box from vault order by name;
+
 -- select_committed_sizes --
-select log_number, max(size) from committed_heads group by log_number;
+-- Asked for log by log: the newest of each is one step in the index, while grouping walks all there ever were.
+select log_number, size
+from (select log_number, (select max(c.size) from committed_heads c where c.log_number = l.log_number) as size
+    from logs l) newest
+where size is not null;
 
 -- select_committed_heads --
-select root_index, position, log_number, size, checkpoint, line from committed_heads where root_index = %s
-order by position;
+select root_index, position, log_number, size, checkpoint, line from committed_heads
+where root_index >= %s and root_index < %s order by root_index, position;
 
 -- select_covering_head --
 select root_index, position, log_number, size, checkpoint, line from committed_heads
@@ -117,6 +124,9 @@ select date, entry_index, checkpoint from days order by date;
 
 -- select_day --
 select date, entry_index, checkpoint from days where date = %s;
+
+-- select_notes --
+select name, text from notes order by name;
 
 -- select_note --
 select text from notes where name = %s;

@@ -83,11 +83,19 @@ select root from tiles where position >= ? and position < ? order by position;
 -- select_secret --
 select box from vault where name = ?;
 
+-- select_secrets --
+select name, box from vault order by name;
+
 -- select_committed_sizes --
-select log_number, max(size) from committed_heads group by log_number;
+-- Asked for log by log: the newest of each is one step in the index, while grouping walks all there ever were.
+select log_number, size
+from (select log_number, (select max(c.size) from committed_heads c where c.log_number = l.log_number) as size
+    from logs l) newest
+where size is not null;
 
 -- select_committed_heads --
-select root_index, position, log_number, size, checkpoint, line from committed_heads where root_index = ? order by position;
+select root_index, position, log_number, size, checkpoint, line from committed_heads
+where root_index >= ? and root_index < ? order by root_index, position;
 
 -- select_covering_head --
 select root_index, position, log_number, size, checkpoint, line from committed_heads
@@ -98,6 +106,9 @@ select date, entry_index, checkpoint from days order by date;
 
 -- select_day --
 select date, entry_index, checkpoint from days where date = ?;
+
+-- select_notes --
+select name, text from notes order by name;
 
 -- select_note --
 select text from notes where name = ?;
