@@ -11,7 +11,7 @@ import pytest
 
 from ledger.web.connections import MAX_PIPELINED
 from tests.commands.outcomes import WAIT_SECONDS, done
-from tests.running import Service, environment, event, eventually, run_ledger
+from tests.running import Service, environment, event, eventually, guarded, run_ledger
 from tests.web.asking import API
 from tests.web.wire import LEFT_OVER, MEBIBYTE, Wire, ask, complaints, process_of, request
 
@@ -121,7 +121,7 @@ def test_connections_have_a_number_and_the_operator_gets_in(fresh_ledger: Ledger
 def test_connections_are_as_many_as_there_are_files_for(fresh_ledger: Ledger) -> None:
     data, _ = fresh_ledger
     command = f"ulimit -n 356; exec {sys.executable} -m ledger serve --port 0 --max-connections 1000"
-    settings = environment(LEDGER_DATA=str(data))
+    settings = environment(LEDGER_DATA=str(data), **guarded(data))
     process = subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE, text=True, env=settings)
     try:
         assert process.stderr is not None
