@@ -18,9 +18,9 @@ from tests.web.asking import API
 from tests.web.wire import LEFT_OVER, MEBIBYTE, Wire, complaints, is_open, process_of, request
 
 EVENTS = f"{API}/events"
-PATIENCE = 0.5
-IDLE = 1.2
-SLACK = 5.0
+PATIENCE = 1.0
+IDLE = 2.0
+SLACK = 10.0
 """How much later than promised a busy machine may be."""
 LARGE = "/docs/assets/swagger-ui-bundle.js"
 
