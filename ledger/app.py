@@ -55,7 +55,7 @@ class Application:
         self._ready: str | None = "starting"
         access = Access(self._recall, self._resolve, self._local_operator, rates)
         self.service = Service(self._ledger, access, self._roots, settings.verifier, self._why_not_ready)
-        metrics = Metrics()
+        self._metrics = metrics = Metrics()
         self.litestar = _litestar(self.service, metrics, _cors(settings))
         front = Front(
             self.service,
@@ -74,6 +74,10 @@ class Application:
             await self._lifespan(receive, send)
         else:
             await self._asgi(scope, receive, send)
+
+    def count_refusal(self, status: int) -> None:
+        """A connection was refused with this status before there was a request."""
+        self._metrics.requests.labels("-", "refused", status).inc()
 
     async def start(self) -> None:
         self._ledger.start()

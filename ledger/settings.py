@@ -46,6 +46,15 @@ class Settings:
     stranger_rate: float = 20.0
     """Requests without a live key per second from one address, ten times as many at once; 0 is no limit."""
 
+    max_connections: int = 4096
+    """Open connections. Whoever comes beyond that is told so with a 503; the operator's socket is always open."""
+
+    request_timeout: float = 20.0
+    """Seconds a client may take to send the head of a request, and to get on with a body or with an answer."""
+
+    idle_timeout: float = 75.0
+    """Seconds a connection is kept between requests."""
+
     key_headers: tuple[str, ...] = ("X-API-Key", "X-Agent-Token")
     """Headers that may carry a credential besides Authorization. Add a vendor's names to stay compatible."""
 

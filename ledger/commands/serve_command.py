@@ -4,10 +4,12 @@
 import gc
 import math
 import os
+import resource
 import signal
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any, cast
 
 import click
 import uvicorn
@@ -18,9 +20,12 @@ from ledger.deployment import sole_writer
 from ledger.log.errors import ConfigurationError
 from ledger.settings import Settings
 from ledger.web.asgi import ASGIApp
+from ledger.web.connections import Bounds, Connections
 
 BACKLOG = 2048
 DRAIN_SECONDS = 30
+OTHER_FILES = 256
+"""Open files that are no connections of callers: databases, sockets, logs."""
 
 
 @click.command()
@@ -36,6 +41,14 @@ DRAIN_SECONDS = 30
     default=20.0,
     help="requests per second and address without a live key; 0 is no limit",
 )
+@option("--max-connections", type=click.IntRange(1, 1_000_000), default=4096, help="open connections at once")
+@option(
+    "--request-timeout",
+    type=click.FloatRange(0.1, 3600),
+    default=20.0,
+    help="seconds for a head, and for getting on with a body or an answer",
+)
+@option("--idle-timeout", type=click.FloatRange(0.1, 86_400), default=75.0, help="seconds between requests")
 @option("--key-header", multiple=True, help="further header that may carry a key (repeatable)")
 @option("--cors-origin", multiple=True, help="web origin that may call the API (repeatable)")
 @option("--access-log/--no-access-log", default=False, help="log a line per request")
@@ -50,6 +63,9 @@ def command(
     rate: float,
     burst: int,
     stranger_rate: float,
+    max_connections: int,
+    request_timeout: float,
+    idle_timeout: float,
     key_header: tuple[str, ...],
     cors_origin: tuple[str, ...],
     access_log: bool,
@@ -62,9 +78,8 @@ def command(
       ledger serve --data /srv/ledger --host 0.0.0.0 --port 8080
       ledger serve --database-url postgresql://ledger@db/ledger
     """
-    for flag, number in (("root-interval", root_interval), ("rate", rate), ("stranger-rate", stranger_rate)):
-        if math.isnan(number):
-            raise ConfigurationError(f"--{flag} is a number")
+    if any(map(math.isnan, (root_interval, rate, stranger_rate, request_timeout, idle_timeout))):
+        raise ConfigurationError("a number of seconds, or of events per second, is missing: nan is none")
     serve(
         replace(
             settings,
@@ -75,6 +90,9 @@ def command(
             rate=rate,
             burst=burst,
             stranger_rate=stranger_rate,
+            max_connections=max_connections,
+            request_timeout=request_timeout,
+            idle_timeout=idle_timeout,
             key_headers=(*settings.key_headers, *key_header),
             cors_origins=cors_origin,
             access_log=access_log,
@@ -86,7 +104,8 @@ def serve(settings: Settings) -> None:
     """Serve until a signal. Raises InUseError when another process serves the directory."""
     with sole_writer(settings):
         application = Application(settings)
-        server = uvicorn.Server(server_config(application))
+        bounds = Bounds(_room_for(settings.max_connections), settings.request_timeout, settings.idle_timeout)
+        server = uvicorn.Server(server_config(application, Connections(bounds, application.count_refusal)))
         # The operator's socket is for a directory that this process alone may write to; others may write to a database.
         sockets = [_listen_tcp(settings)] if settings.shared else [_listen_tcp(settings), _listen_unix(settings)]
         # For a signal before the server listens to signals itself, and for the one that it raises again after it has
@@ -114,11 +133,13 @@ def settle_collector() -> None:
     gc.set_threshold(20_000, 50, 50)
 
 
-def server_config(application: ASGIApp) -> uvicorn.Config:
+def server_config(application: ASGIApp, connections: Connections | None = None) -> uvicorn.Config:
     """How an application is served; also what a benchmark puts under whatever it compares with the service."""
+    connections = connections or Connections(Bounds(), lambda status: None)
     return uvicorn.Config(
         application,
-        http="httptools",
+        # What uvicorn calls for each new connection, usually a class.
+        http=cast(Any, connections.protocol),
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -128,6 +149,20 @@ def server_config(application: ASGIApp) -> uvicorn.Config:
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=BACKLOG,
     )
+
+
+def _room_for(connections: int) -> int:
+    """How many connections there are files for, at most `connections`. The soft limit of open files is raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Twice the connections may be open for a moment, and those beyond the limit until they have been told.
+    wanted = 2 * connections + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted:
+            connections = max(1, (soft - OTHER_FILES) // 2)
+            say(f"ledger: {soft} files may be open, which is enough for {connections} connections")
+    return connections
 
 
 def _listen_tcp(settings: Settings) -> socket.socket:

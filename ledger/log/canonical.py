@@ -70,7 +70,8 @@ def refuse_duplicates(body: bytes) -> None:
         pass
     try:
         value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_number, parse_int=str)
-        _refuse_surrogates(value, ["body"])
+        if b"\\u" in body:  # UTF-8 has none, so only an escape can be one
+            _refuse_surrogates(value, ["body"])
     except _DuplicateNameError as error:
         raise InvalidRequestError.at(["body"], f"member name {error.name[:80]!r} occurs twice in one object") from None
     except RecursionError:

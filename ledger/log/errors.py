@@ -8,7 +8,6 @@
     ├── NotFoundError              404  look elsewhere
     ├── ConflictError              409  read what is there, then decide again
     ├── TooLargeError              413  send less at once
-    ├── UnsupportedEncodingError   415  send the body as it is, not compressed
     ├── InvalidRequestError        422  correct the named places
     ├── RateLimitedError           429  send the same after `retry_after` seconds, and less often from then on
     ├── UnavailableError           503  try again after `retry_after` seconds; nothing was written
@@ -73,10 +72,6 @@ class InvalidRequestError(LedgerError):
     @classmethod
     def at(cls, loc: list[str | int], msg: str) -> "InvalidRequestError":
         return cls(msg, [{"loc": loc, "msg": msg}])
-
-
-class UnsupportedEncodingError(LedgerError):
-    code = "UNSUPPORTED_ENCODING"
 
 
 class RateLimitedError(LedgerError):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 
 from ledger.log.errors import (
     ConfigurationError,
@@ -27,8 +27,8 @@ from ledger.log.errors import (
     TooLargeError,
     UnauthorizedError,
     UnavailableError,
-    UnsupportedEncodingError,
 )
+from ledger.web.errors import HeadTooLargeError, TooSlowError, UnsupportedEncodingError, UrlTooLongError
 
 _log = structlog.get_logger("ledger.web")
 
@@ -37,11 +37,14 @@ STATUS: Mapping[type[LedgerError], int] = {
     UnauthorizedError: 401,
     ForbiddenError: 403,
     NotFoundError: 404,
+    TooSlowError: 408,
     ConflictError: 409,
     TooLargeError: 413,
+    UrlTooLongError: 414,
     UnsupportedEncodingError: 415,
     InvalidRequestError: 422,
     RateLimitedError: 429,
+    HeadTooLargeError: 431,
     UnavailableError: 503,
     ConfigurationError: 503,
     RollbackError: 503,
@@ -110,6 +113,9 @@ def _describe(error: BaseException) -> _Description:
             if (missing := _MISSING.match(error.detail)) is not None:
                 errors.append({"loc": [missing[1], missing[2]], "msg": "is missing"})
             return 422, "VALIDATION_ERROR", "a parameter is wrong", {"errors": errors}, ()
+        case InternalServerException(detail="client disconnected prematurely"):
+            # So Litestar calls it when the rest of a body does not come. Nobody will see the answer.
+            return _describe(MalformedRequestError("the request ended before its body"))
         case HTTPException():
             status = error.status_code
             code = _HTTP_CODES.get(status, "VALIDATION_ERROR" if status < 500 else "INTERNAL")

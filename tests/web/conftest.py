@@ -31,3 +31,9 @@ def auditor(service: Service) -> Iterator[httpx.Client]:
 def nobody(service: Service) -> Iterator[httpx.Client]:
     with service.client("") as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def key(service: Service) -> str:
+    """The owner's Authorization."""
+    return f"Bearer {service.keys['owner_key']}"

@@ -4,13 +4,21 @@
 import json
 
 import pytest
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
+from litestar.exceptions import (
+    HTTPException,
+    InternalServerException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
 
 from ledger.log import errors
+from ledger.web import errors as web_errors
 from ledger.web.problems import PROBLEM_JSON, STATUS, problem, without_token
 from tests.web.asking import API, NO_SUCH_EVENT, problem_of
 
-ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.LedgerError)]
+NAMES = vars(errors) | vars(web_errors)
+ERRORS = [kind for kind in NAMES.values() if isinstance(kind, type) and issubclass(kind, errors.LedgerError)]
 
 
 def body_of(error):
@@ -81,6 +89,8 @@ def test_damage_is_an_error_of_the_service():
         (HTTPException(status_code=429), 429, "RATE_LIMITED"),
         (HTTPException(status_code=502), 502, "INTERNAL"),
         (ValidationException(), 422, "VALIDATION_ERROR"),
+        # What Litestar calls a body whose sender went away.
+        (InternalServerException("client disconnected prematurely"), 400, "VALIDATION_ERROR"),
     ],
 )
 def test_errors_of_the_framework_have_the_same_form(error, status, code):
@@ -107,7 +117,7 @@ def test_token_is_cut_out_of_logged_paths():
         ("GET", f"{API}/events/{NO_SUCH_EVENT}/more", 404, "NOT_FOUND"),
         ("GET", f"{API}/receipts/{NO_SUCH_EVENT}", 404, "NOT_FOUND"),
         ("GET", f"{API}/receipts/{NO_SUCH_EVENT}/more", 404, "NOT_FOUND"),
-        ("GET", f"{API}/events/%00", 404, "NOT_FOUND"),
+        ("GET", f"{API}/events/%00", 400, "VALIDATION_ERROR"),
         ("DELETE", f"{API}/keys/{NO_SUCH_EVENT}", 404, "NOT_FOUND"),
         ("PUT", f"{API}/events", 405, "VALIDATION_ERROR"),
         ("DELETE", f"{API}/receipts/{NO_SUCH_EVENT}", 405, "VALIDATION_ERROR"),
