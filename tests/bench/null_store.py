@@ -73,7 +73,8 @@ class NullStore:
     shared = False
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A decision under the lock may read.
+        self._lock = threading.RLock()
         self._heads: dict[int, Head] = {}
         self._logs: dict[int, _Log] = {}
         self._records: dict[int, LogRecord] = {}
