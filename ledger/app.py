@@ -77,7 +77,7 @@ class Application:
 
     def count_refusal(self, status: int) -> None:
         """A connection was refused with this status before there was a request."""
-        self._metrics.requests.labels("-", "refused", status).inc()
+        self._metrics.count_refusal(status)
 
     async def start(self) -> None:
         self._ledger.start()

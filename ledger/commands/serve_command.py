@@ -134,12 +134,11 @@ def settle_collector() -> None:
 
 
 def server_config(application: ASGIApp, connections: Connections | None = None) -> uvicorn.Config:
-    """How an application is served; also what a benchmark puts under whatever it compares with the service."""
-    connections = connections or Connections(Bounds(), lambda status: None)
+    """How an application is served. Without `connections` nothing is bounded, as for what a benchmark compares with."""
     return uvicorn.Config(
         application,
         # What uvicorn calls for each new connection, usually a class.
-        http=cast(Any, connections.protocol),
+        http="httptools" if connections is None else cast(Any, connections.protocol),
         loop="uvloop",
         ws="none",
         lifespan="on",

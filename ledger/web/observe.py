@@ -53,6 +53,11 @@ class Metrics(Collector):
         times.counts[bisect_left(BUCKETS, seconds)] += 1
         times.seconds += seconds
 
+    def count_refusal(self, status: int) -> None:
+        """Count a connection that was refused before there was a request."""
+        labels = "-", "refused", status
+        self._requests[labels] = self._requests.get(labels, 0) + 1
+
     def collect(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
             "ledger_http_requests", "Requests answered", labels=["method", "route", "status"]

@@ -16,14 +16,16 @@ BATCH = 100
 _HEAD = b'{"call_id":"'
 _TAIL = (
     b'","agent_id":"payments-agent","tool_name":"send_money","verdict":"allow","mode":"enforce",'
-    b'"timestamp":"2026-03-01T12:00:00Z","payload":{"tool_args":{"amount":1249.95,"currency":"GBP",'
-    b'"recipient":"GB29NWBK60161331926819","reference":"%b"},"side_effect":"irreversible",'
-    b'"decision_source":"contract","decision_name":"payments-below-limit","policy_version":"2026-02-14.3",'
-    b'"bundle_name":"payments"}}'
+    b'"timestamp":"2026-03-01T12:00:00Z","payload":{"tool_args":{"amount":1249.95,"recipient":"GB29NWBK60161331926819",'
+    b'"reference":"invoice 2026-0417","note":"%b"}}}'
 )
-# The last argument fills the event up to its length.
-_FILL = b"invoice 2026-0417, second of three instalments for the spring order, approved by the budget owner on the 27th"
-_TAIL = _TAIL % _FILL[: EVENT_BYTES - len(_HEAD) - ID_BYTES - len(_TAIL) + 2]
+_NOTE = (
+    b"Second of three instalments for the spring order, goods received on 27 February and found complete. Approved by "
+    b"the owner of the budget; the remainder is due within thirty days of the last delivery, less two per cent when it "
+    b"is paid early. Questions go to accounts."
+)
+# The note fills the event up to its length.
+_TAIL = _TAIL % _NOTE[: EVENT_BYTES - len(_HEAD) - ID_BYTES - len(_TAIL) + 2]
 
 
 def event_text(call_id: bytes) -> bytes:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figure (i): what an event takes on disk for good, and what is written for it at 32 events a commit.
 
-One connection that sends batches of 32 makes commits of exactly 32. What was written is what the kernel has booked for
-all processes that write for the service, up to and with a checkpoint after the load. The disk's own count stands
-beside it: that one has the neighbours' writing in it, but not what a process overwrote before it reached the disk.
+One connection that sends batches of 32 makes commits of exactly 32. What was written is what the processes that write
+for the service handed to write calls, up to and with a checkpoint after the load, without the answers that the service
+wrote to its client. Beside it stand the kernel's own book, which is in whole folios and can be far too high, and the
+disk's count, which has the neighbours' writing and the file system's journal in it.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.bench.bodies import EVENT_BYTES
 from tests.bench.figures import Figure, Outcome
 from tests.bench.ledgers import BenchLedger
 from tests.bench.load import Load
-from tests.bench.processes import total_usage, usage
+from tests.bench.processes import Usage, total_usage, usage
 from tests.bench.session import Contender, Options, Session
 
 EVENTS_A_COMMIT = 32
@@ -38,7 +39,7 @@ def measure(options: Options) -> Outcome:
 
 def _measure_written(session: Session, ledger: BenchLedger, service: Contender, requests: int, run: str) -> None:
     ledger.checkpoint()
-    before, device = _written(ledger, service), _device_written(session.folder)
+    before, device = _usage(ledger, service), _device_written(session.folder)
     load = Load(
         targets=service.targets,
         connections=1,
@@ -48,18 +49,20 @@ def _measure_written(session: Session, ledger: BenchLedger, service: Contender, 
         batch=EVENTS_A_COMMIT,
         requests=requests,
     )
-    session.run(service, load, label="service", batch=EVENTS_A_COMMIT)
+    measured = session.run(service, load, label="service", batch=EVENTS_A_COMMIT)
     ledger.checkpoint()
-    events = requests * EVENTS_A_COMMIT
-    session.outcome.add("written/bytes", "bytes/event", (_written(ledger, service) - before) / events)
+    after, events = _usage(ledger, service), requests * EVENTS_A_COMMIT
+    add = session.outcome.add
+    add("written/bytes", "bytes/event", (after.written - before.written - measured.received) / events)
+    add("booked by the kernel/bytes", "bytes/event", (after.booked - before.booked) / events)
     if device is not None and (now := _device_written(session.folder)) is not None:
-        session.outcome.add("written by the disk/bytes", "bytes/event", (now - device) / events)
+        add("written by the disk/bytes", "bytes/event", (now - device) / events)
 
 
-def _written(ledger: BenchLedger, service: Contender) -> int:
-    """By the service's processes and the database's, and by this one, which asks for the checkpoint."""
+def _usage(ledger: BenchLedger, service: Contender) -> Usage:
+    """Of the service's processes and the database's, and of this one, which asks for the checkpoint."""
     [server] = service.servers
-    return total_usage(ledger.writers(server)).written + usage("self").written
+    return total_usage(ledger.writers(server)) + usage("self")
 
 
 def _device_written(folder: Path) -> int | None:

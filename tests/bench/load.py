@@ -51,11 +51,13 @@ class Load:
 class Measured:
     """One run. Latencies are milliseconds; `cpu` is what the load itself took of a core.
 
-    `requests`, `seconds` and `rate` are of the measured window, `answered` and `lasted` of the warm-up too.
+    `requests`, `seconds` and `rate` are of the measured window, `answered`, `received` (bytes) and `lasted` of the
+    warm-up too.
     """
 
     requests: int
     answered: int
+    received: int
     seconds: float
     lasted: float
     rate: float
@@ -74,7 +76,7 @@ class LoadError(Exception):
 class Connection:
     """One keep-alive connection with at most one request under way."""
 
-    __slots__ = ("body", "head", "missing", "out", "sent_at", "socket")
+    __slots__ = ("head", "missing", "out", "received", "sent_at", "socket")
 
     def __init__(self, target: str) -> None:
         host, _, port = target.rpartition(":")
@@ -85,7 +87,7 @@ class Connection:
         """Bytes of the body that are still to come, -1 before the head is complete."""
         self.out = memoryview(b"")
         self.sent_at = 0.0
-        self.body = b""
+        self.received = 0
 
     def exchange(self, request: bytes) -> bytes:
         """Send and wait for the body of the answer; not under load. Raises LoadError."""
@@ -100,6 +102,7 @@ class Connection:
 
     def receive(self, data: bytes) -> bool:
         """Take in what arrived; True when the answer is complete. Raises LoadError."""
+        self.received += len(data)
         if not data:
             raise LoadError("the server closed a connection")
         if self.missing < 0:
@@ -110,7 +113,9 @@ class Connection:
                 self.head = data
                 return False
             self.head = b""
-            self.missing = _length(data[:end], data) - (len(data) - end - 4)
+            if data[9:12] != b"200":
+                raise LoadError(f"an answer is not 200: {(data + self._rest()).decode('latin-1')}")
+            self.missing = _length(data[:end]) - (len(data) - end - 4)
         else:
             self.missing -= len(data)
         if self.missing > 0:
@@ -119,6 +124,14 @@ class Connection:
             raise LoadError("an answer is longer than its Content-Length")
         self.missing = -1
         return True
+
+    def _rest(self) -> bytes:
+        """What else arrives soon, of an answer that ends the run: mostly the reason."""
+        self.socket.settimeout(1)
+        try:
+            return self.socket.recv(RECEIVE_BYTES)
+        except OSError:
+            return b""
 
     def send(self, request: bytes) -> bool:
         """Begin a request; True when the socket took all of it."""
@@ -135,10 +148,8 @@ class Connection:
         return True
 
 
-def _length(head: bytes, data: bytes) -> int:
-    """The Content-Length of a 200. Raises LoadError for everything else."""
-    if head[9:12] != b"200":
-        raise LoadError(f"an answer is not 200: {data[:600].decode('latin-1')}")
+def _length(head: bytes) -> int:
+    """The Content-Length of an answer. Raises LoadError when it has none."""
     head = head.lower()
     start = head.find(b"content-length:")
     if start < 0:
@@ -208,11 +219,18 @@ def _drive(load: Load, connections: list[Connection]) -> Measured:
     poll.close()
     lasted = now - started
     seconds = load.seconds if load.requests is None else lasted
-    return _measured(latencies, answered, seconds, lasted, (_cpu() - before) / lasted, sample)
+    received = sum(connection.received for connection in connections)
+    return _measured(latencies, answered, received, seconds, lasted, (_cpu() - before) / lasted, sample)
 
 
 def _measured(
-    latencies: "array[float]", answered: int, seconds: float, lasted: float, cpu: float, sample: bytes
+    latencies: "array[float]",
+    answered: int,
+    received: int,
+    seconds: float,
+    lasted: float,
+    cpu: float,
+    sample: bytes,
 ) -> Measured:
     if not latencies:
         raise LoadError("not one request was answered within the run")
@@ -220,6 +238,7 @@ def _measured(
     return Measured(
         requests=len(ordered),
         answered=answered,
+        received=received,
         seconds=seconds,
         lasted=lasted,
         rate=len(ordered) / seconds,

@@ -73,6 +73,7 @@ class NullStore:
     shared = False
 
     def __init__(self) -> None:
+        # A decision under the lock may read.
         self._lock = threading.RLock()
         self._heads: dict[int, Head] = {}
         self._logs: dict[int, _Log] = {}

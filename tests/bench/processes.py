@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -71,34 +72,36 @@ class Server:
         self.stop()
 
 
+@dataclass(frozen=True)
 class Usage:
-    """What the kernel has booked for a process so far, or for several together."""
+    """What the kernel has booked for a process so far, or for several together.
 
-    def __init__(self, cpu_seconds: float, resident: int, peak: int, written: int) -> None:
-        self.cpu_seconds = cpu_seconds
-        self.resident = resident
-        self.peak = peak
-        self.written = written
+    `written` is what was handed to write calls: to files, and to sockets by those who use write for them. `booked` is
+    what the kernel holds to be bound for the disk. It counts whole folios, which on newer kernels are much larger than
+    what was written into them, so it can be many times too high.
+    """
+
+    cpu_seconds: float = 0
+    resident: int = 0
+    peak: int = 0
+    written: int = 0
+    booked: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            self.cpu_seconds + other.cpu_seconds,
-            self.resident + other.resident,
-            self.peak + other.peak,
-            self.written + other.written,
-        )
+        return Usage(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 def usage(process: int | str) -> Usage:
     """Of a process by number, or of "self"."""
     folder = Path("/proc") / str(process)
-    status = _fields(folder / "status")
+    status, io = _fields(folder / "status"), _fields(folder / "io")
     times = (folder / "stat").read_text().rpartition(")")[2].split()
     return Usage(
         cpu_seconds=(int(times[11]) + int(times[12])) / _TICKS,
         resident=int(status["VmRSS"].split()[0]) * 1024,
         peak=int(status["VmHWM"].split()[0]) * 1024,
-        written=int(_fields(folder / "io")["write_bytes"]),
+        written=int(io["wchar"]),
+        booked=int(io["write_bytes"]),
     )
 
 
@@ -120,7 +123,7 @@ def family(parent: int) -> list[int]:
 
 def total_usage(processes: Sequence[int]) -> Usage:
     """Of several processes; one that ended meanwhile counts nothing."""
-    total = Usage(0, 0, 0, 0)
+    total = Usage()
     for process in processes:
         try:
             total += usage(process)

@@ -33,6 +33,7 @@ from ledger.log.working_copy import Draft, Log
 from ledger.settings import Settings
 from ledger.tenant.keys import NewKey, draft_key
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
+from ledger.web.connections import Bounds, Connections
 from tests.bench.null_store import NullStore
 
 KEYS_FILE = "keys.json"
@@ -84,7 +85,9 @@ def serve(application: ASGIApp, name: str) -> None:
     port = listener.getsockname()[1]
     print(f"bench: serving {name} (process {os.getpid()}) on http://127.0.0.1:{port}", file=sys.stderr, flush=True)
     settle_collector()
-    uvicorn.Server(server_config(application)).run([listener])
+    # The service's own server bounds its connections; the echo is what the libraries give by themselves.
+    connections = Connections(Bounds(), application.count_refusal) if isinstance(application, Application) else None
+    uvicorn.Server(server_config(application, connections)).run([listener])
 
 
 def read_keys(data: Path) -> dict[str, str]:

@@ -115,6 +115,7 @@ def test_load_reads_answers_and_sends_bodies_of_many_pieces(server: _Server) -> 
     server.answer_bytes = 3_000_000
     measured = drive(Load([server.target], connections=3, requests=6, batch=2000, run="r"))
     assert measured.answered == 6 and measured.answer_bytes == 3_000_000
+    assert 6 * 3_000_000 < measured.received < 6 * 3_001_000
     assert all(len(json.loads(body)["events"]) == 2000 for body in server.bodies)
 
 
