@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sequencer: puts entries in order, one transaction at a time.
 
-    submit ─► queue ─► [ everything queued while the last transaction ran ] ─► one transaction ─► futures
+    run ─► queue ─► [ all that came while the last transaction ran ] ─► prepare, one transaction, conclude ─► futures
 
-There is no timer: a lone entry commits at once, and under load the batches grow by themselves. In the transaction the
-heads are locked; each submission is decided in order against a working copy of the state, which holds what is committed
-and what earlier submissions of the same batch did. A refused submission appends nothing and fails alone.
+There is no timer: a lone entry commits at once, and under load the batches grow by themselves. Before the transaction
+each submission prepares what it adds, and after it each concludes what its caller gets: in the same thread, one after
+the other, since the same few steps for many events in a row cost less than taking turns with all that a request needs.
+In the transaction the heads are locked; each submission is decided in order against a working copy of the state, which
+holds what is committed and what earlier submissions of the same batch did. A refused submission appends nothing and
+fails alone.
 
 Who owns what. The queue belongs to the event loop. `Log.committed` is written by the writer thread only, and only after
 a commit; it is one immutable value, so any thread may read it at any time. A working copy lives in one call of
@@ -22,7 +25,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -54,11 +57,43 @@ class Part(NamedTuple):
     signer: SigningKey | None = None
 
 
-class _Submission(NamedTuple):
+_Result = TypeVar("_Result")
+_Concluded = TypeVar("_Concluded", covariant=True)
+
+
+class Work(Protocol[_Concluded]):
+    """A submission in the writer's thread."""
+
+    def prepare(self) -> "Prepared":
+        """What to add, decided as far as it can be before the lock. Raises a LedgerError to refuse."""
+        ...
+
+    def conclude(self, appended: list[Appended]) -> _Concluded:
+        """What the caller gets after the commit, from a result for each part. Raises a LedgerError when that cannot be
+        told; the events are written then all the same.
+        """
+        ...
+
+
+class Prepared(NamedTuple):
+    """Parts for one or several different logs, all or nothing. Each `decide` runs under the lock and raises a
+    LedgerError to refuse. `dedup_keys` must name every dedup key of the drafts.
+    """
+
     parts: Sequence[Part]
-    dedup_keys: Sequence[bytes]
+    dedup_keys: Sequence[bytes] = ()
+
+    def prepare(self) -> "Prepared":
+        return self
+
+    def conclude(self, appended: list[Appended]) -> list[Appended]:
+        return appended
+
+
+class _Submission(NamedTuple):
+    work: Work[Any]
     weight: int
-    future: asyncio.Future[list[Appended]]
+    future: asyncio.Future[Any]
 
 
 _Outcome = list[tuple[WorkingCopy, list[Item]]] | Exception
@@ -121,11 +156,13 @@ class Sequencer:
     def submit_together(
         self, parts: Sequence[Part], *, dedup_keys: Sequence[bytes] = (), weight: int = 1
     ) -> asyncio.Future[list[Appended]]:
-        """Queue a submission to one or several different logs, all or nothing.
+        """Queue what is prepared already; the future gets a result for each part after the commit."""
+        return self.run(Prepared(parts, dedup_keys), weight=weight)
 
-        Each `decide` runs under the lock and raises a LedgerError to refuse. `dedup_keys` must name every dedup key of
-        the drafts; `weight` is how many events they count for. The future gets a result for each part after the commit,
-        or the error. Raises UnavailableError at once when the queue is full.
+    def run(self, work: Work[_Result], *, weight: int) -> asyncio.Future[_Result]:
+        """Queue a submission; the future gets what it concludes, or the error.
+
+        `weight` is how many events it counts for. Raises UnavailableError at once when the queue is full.
         """
         if self._closing:
             raise UnavailableError("the service is shutting down")
@@ -133,8 +170,8 @@ class Sequencer:
             raise self._halted
         if self._queued and self._queued + weight > self._max_queued:
             raise UnavailableError(f"{self._queued} events are waiting to be written; nothing of yours was taken")
-        future: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Submission(parts, dedup_keys, weight, future))
+        future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Submission(work, weight, future))
         self._queued += weight
         self._wake.set()
         return future
@@ -147,10 +184,10 @@ class Sequencer:
             while self._queue:
                 await self._gather()
                 batch = self._take()
-                outcomes = await loop.run_in_executor(self._writer, self._commit, batch)
-                for submission, outcome in zip(batch, outcomes, strict=True):
+                results = await loop.run_in_executor(self._writer, self._process, [each.work for each in batch])
+                for submission, result in zip(batch, results, strict=True):
                     self._queued -= submission.weight
-                    _resolve(submission.future, outcome)
+                    _resolve(submission.future, result)
             if self._closing:
                 return
 
@@ -174,8 +211,18 @@ class Sequencer:
             batch.append(submission)
         return batch
 
-    def _commit(self, batch: Sequence[_Submission]) -> list[_Outcome]:
-        """One transaction, in the writer thread. Returns an outcome for each submission; never raises."""
+    def _process(self, batch: Sequence[Work[Any]]) -> list[Any]:
+        """What each submission concludes, or why not; in the writer thread, never raises."""
+        prepared = [_attempt(work.prepare) for work in batch]
+        ready = [one for one in prepared if isinstance(one, Prepared)]
+        outcomes = iter(self._commit(ready) if ready else ())
+        return [
+            _conclude(work, next(outcomes)) if isinstance(one, Prepared) else one
+            for work, one in zip(batch, prepared, strict=True)
+        ]
+
+    def _commit(self, batch: Sequence[Prepared]) -> list[_Outcome]:
+        """One transaction. Returns an outcome for each submission; never raises."""
         if self._halted is not None:
             return [self._halted] * len(batch)
         # By number, the root log first: when logs are reloaded, its state names the keys that sign the others.
@@ -266,7 +313,7 @@ class Sequencer:
         return self._halted
 
     def _fail(
-        self, batch: Sequence[_Submission], outcomes: list[_Outcome], error: Exception, reload: Sequence[Log]
+        self, batch: Sequence[Prepared], outcomes: list[_Outcome], error: Exception, reload: Sequence[Log]
     ) -> list[_Outcome]:
         for log in reload:
             try:
@@ -306,11 +353,11 @@ class Sequencer:
         log.signer, log.committed = signer, committed
 
 
-def _touches_root(submission: _Submission) -> bool:
+def _touches_root(submission: Prepared) -> bool:
     return any(part.log.number == ROOT_LOG for part in submission.parts)
 
 
-def _decide(submission: _Submission, copies: Mapping[int, WorkingCopy]) -> _Outcome:
+def _decide(submission: Prepared, copies: Mapping[int, WorkingCopy]) -> _Outcome:
     """Decide all parts, then add them: a refusal of one leaves nothing of the others."""
     planned = [(copies[part.log.number], part) for part in submission.parts]
     plans = [copy.plan(part.decide) for copy, part in planned]
@@ -319,14 +366,29 @@ def _decide(submission: _Submission, copies: Mapping[int, WorkingCopy]) -> _Outc
     return [(copy, plan.items) for (copy, _), plan in zip(planned, plans, strict=True)]
 
 
-def _resolve(future: asyncio.Future[list[Appended]], outcome: _Outcome) -> None:
+def _attempt(step: Callable[[], _Result]) -> _Result | Exception:
+    """The result of a step of one submission, or the error that it alone fails with."""
+    try:
+        return step()
+    except LedgerError as refusal:
+        return refusal
+    except Exception as error:
+        _log.exception("submission_failed")
+        return error
+
+
+def _conclude(work: Work[Any], outcome: _Outcome) -> Any:
+    if isinstance(outcome, Exception):
+        return outcome
+    # A log to which the whole batch added nothing (all duplicates) was not written; what is committed stands for it.
+    appended = [Appended(copy.result() if copy.rows else copy.log.committed, items) for copy, items in outcome]
+    return _attempt(lambda: work.conclude(appended))
+
+
+def _resolve(future: asyncio.Future[Any], result: Any) -> None:
     if future.cancelled():
         return
-    if isinstance(outcome, Exception):
-        future.set_exception(outcome)
+    if isinstance(result, Exception):
+        future.set_exception(result)
     else:
-        # A log to which the whole batch added nothing (all duplicates) was not written; what is committed stands for
-        # it.
-        future.set_result(
-            [Appended(copy.result() if copy.rows else copy.log.committed, items) for copy, items in outcome]
-        )
+        future.set_result(result)

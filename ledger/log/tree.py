@@ -144,7 +144,7 @@ class Tree:
                 ends.append(end)
             self._ends_of[size] = ends
             if len(self._ends_of) > KEPT_ENDS:
-                del self._ends_of[next(iter(self._ends_of))]
+                self._ends_of.pop(next(iter(self._ends_of)), None)
         return ends
 
     def consistency_path(self, edge: Edge, old: int, new: int) -> list[bytes]:

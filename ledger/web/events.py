@@ -2,6 +2,7 @@
 """Events: report, list, search, read (CAPABILITIES L01, L02)."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -13,11 +14,11 @@ from ledger.log import canonical
 from ledger.log.entry import parse_uuid, read_envelope
 from ledger.log.errors import BehindError, ForbiddenError, InvalidRequestError, NotFoundError
 from ledger.log.receipts import disclosures_of, fresh_receipt, receipt
-from ledger.log.report import Reporter, decode, dedup_keys, draft_report, read_report
+from ledger.log.report import Report, Reporter, decode, dedup_keys, draft_report, read_report
 from ledger.log.sealed import read_disclosure
-from ledger.log.sequencer import Appended
+from ledger.log.sequencer import Appended, Part, Prepared
 from ledger.log.store import Filter
-from ledger.log.working_copy import Draft, Log, Moment
+from ledger.log.working_copy import Committed, Draft, Item, Log, Moment
 from ledger.web.access import Principal
 from ledger.web.cursors import Cursor, read_cursor
 from ledger.web.doors import answer_response, call_of
@@ -94,47 +95,58 @@ async def report_events(service: Service, call: Call) -> Answer:
         raise InvalidRequestError.at(["query", "receipts"], "is none or full")
     report = read_report(call.body)
     service.access.rates.take_batch(principal.key_id, len(report.events))
-    drafts = draft_report(
-        ledger, principal.log, report, Reporter(key_id=principal.key_id, env=principal.env), ledger.clock()
-    )
-
-    def decide(moment: Moment) -> list[Draft]:
-        principal.recheck(moment)
-        return drafts
-
-    appended = await ledger.sequencer.submit(principal.log, decide, dedup_keys=dedup_keys(drafts), weight=len(drafts))
-    # The manifest, where there is one, is the last item and not an event of the batch.
-    items = [
-        ReportedItem(event.call_id, item.event_id, item.leaf_index, item.duplicate)
-        for event, item in zip(report.events, appended.items, strict=False)
-    ]
-    duplicates = sum([item.duplicate for item in items])
-    receipts: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
-    if wanted == "full" and duplicates:
-        receipts = await service.reading(lambda: _receipts(service, principal.log, appended, len(items)))
-    elif wanted == "full":
-        receipts = _receipts(service, principal.log, appended, len(items))
-    answer = ReportAnswer(
-        accepted=len(items) - duplicates,
-        duplicates=duplicates,
-        items=items,
-        checkpoint=appended.committed.head.checkpoint,
-        receipts=receipts,
-    )
-    headers = (("ledger-event-id", items[0].event_id), ("ledger-leaf-index", str(items[0].leaf_index)))
-    return Answer(200, _encoder.encode(answer), headers=headers)
+    reporter = Reporter(key_id=principal.key_id, env=principal.env)
+    work = _Reporting(service, principal, reporter, report, wanted == "full")
+    return await ledger.sequencer.run(work, weight=len(report.events))
 
 
-def _receipts(service: Service, log: Log, appended: Appended, count: int) -> list[msgspec.Raw]:
-    texts = []
-    for item in appended.items[:count]:
-        if item.leaf is not None:
-            made = fresh_receipt(log, appended.committed, item.leaf_index, item.leaf)
-        else:
-            [leaf] = service.ledger.store.leaves(log.number, item.leaf_index, item.leaf_index + 1)
-            made = receipt(service.ledger, log, item.leaf_index, leaf)
-        texts.append(msgspec.Raw(canonical.encode(made)))
-    return texts
+class _Reporting(msgspec.Struct, frozen=True):
+    """A report on its way through the writer's thread."""
+
+    service: Service
+    principal: Principal
+    reporter: Reporter
+    report: Report
+    receipts: bool
+
+    def prepare(self) -> Prepared:
+        ledger, principal = self.service.ledger, self.principal
+        drafts = draft_report(ledger, principal.log, self.report, self.reporter, ledger.clock())
+
+        def decide(moment: Moment) -> list[Draft]:
+            principal.recheck(moment)
+            return drafts
+
+        return Prepared([Part(principal.log, decide)], dedup_keys(drafts))
+
+    def conclude(self, appended: list[Appended]) -> Answer:
+        [(committed, entries)] = appended
+        # The manifest, where there is one, is the last entry and not an event of the batch.
+        items = [
+            ReportedItem(event.call_id, item.event_id, item.leaf_index, item.duplicate)
+            for event, item in zip(self.report.events, entries, strict=False)
+        ]
+        duplicates = sum([item.duplicate for item in items])
+        answer = ReportAnswer(
+            accepted=len(items) - duplicates,
+            duplicates=duplicates,
+            items=items,
+            checkpoint=committed.head.checkpoint,
+            receipts=self._receipts(committed, entries[: len(items)]) if self.receipts else msgspec.UNSET,
+        )
+        headers = (("ledger-event-id", items[0].event_id), ("ledger-leaf-index", str(items[0].leaf_index)))
+        return Answer(200, _encoder.encode(answer), headers=headers)
+
+    def _receipts(self, committed: Committed, entries: Sequence[Item]) -> list[msgspec.Raw]:
+        ledger, log, texts = self.service.ledger, self.principal.log, []
+        for item in entries:
+            if item.leaf is not None:
+                made = fresh_receipt(log, committed, item.leaf_index, item.leaf)
+            else:
+                [leaf] = ledger.store.leaves(log.number, item.leaf_index, item.leaf_index + 1)
+                made = receipt(ledger, log, item.leaf_index, leaf)
+            texts.append(msgspec.Raw(canonical.encode(made)))
+        return texts
 
 
 @post("/events", status_code=200, summary="Report events", tags=["events"])
