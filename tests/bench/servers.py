@@ -20,7 +20,7 @@ import msgspec
 import uvicorn
 
 from ledger.app import Application
-from ledger.commands.serve_command import BACKLOG, server_config, settle_collector
+from ledger.commands.serve_command import BACKLOG, server_config, settle_interpreter
 from ledger.commands.terminal import log_to_stderr
 from ledger.deployment import TENANT_PARTS, clock
 from ledger.log.entry import IdSource, format_uuid
@@ -84,7 +84,7 @@ def serve(application: ASGIApp, name: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
     port = listener.getsockname()[1]
     print(f"bench: serving {name} (process {os.getpid()}) on http://127.0.0.1:{port}", file=sys.stderr, flush=True)
-    settle_collector()
+    settle_interpreter()
     # The service's own server bounds its connections; the echo is what the libraries give by themselves.
     connections = Connections(Bounds(), application.count_refusal) if isinstance(application, Application) else None
     uvicorn.Server(server_config(application, connections)).run([listener])
