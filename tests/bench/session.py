@@ -20,7 +20,7 @@ from tests.bench import servers
 from tests.bench.building import fill
 from tests.bench.figures import Outcome
 from tests.bench.ledgers import BenchLedger, PostgresLedger, SqliteLedger, serve
-from tests.bench.load import Load, Measured, run_load
+from tests.bench.load import Load, LoadError, Measured, run_load
 from tests.bench.processes import Server, Usage, total_usage
 from tests.postgres import PostgresServer
 
@@ -202,7 +202,10 @@ class Session:
     def run(self, contender: Contender, load: Load, *, label: str, batch: int = 1, counts: bool = True) -> Measured:
         """Put a contender under load and note what came of it."""
         before = contender.usage.cpu_seconds
-        measured = run_load(load)
+        try:
+            measured = run_load(load)
+        except LoadError as error:
+            raise LoadError(f"{label}: {error}") from error
         used = contender.usage
         if counts:
             add, events = self.outcome.add, measured.answered * batch
