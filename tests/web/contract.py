@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from tests.postgres import PostgresServer
 from tests.running import Service, event, run_ledger
 from tests.web.asking import API
 
@@ -122,18 +124,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.web.contract", description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, default=200, help="requests of each kind per operation and caller")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true", help="of a service on PostgreSQL")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        made = run_ledger("init", "--json", data=data)
-        with Service(data, json.loads(made.stdout), *FLAGS) as service:
-            contract = Contract(service)
-            for caller in CALLERS:
-                for operation in contract.operations():
-                    statuses = contract.ask(caller, operation, options.examples, options.seed)
-                    print(
-                        f"{caller:8}{operation.method:7}{operation.path:42}{dict(sorted(statuses.items()))}", flush=True
-                    )
+    with ExitStack() as stack:
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "data"
+        where: list[str] = []
+        if options.postgres:
+            where = ["--database-url", stack.enter_context(PostgresServer()).create_database("contract")]
+        made = run_ledger("init", "--json", *where, data=data)
+        service = stack.enter_context(Service(data, json.loads(made.stdout), *where, *FLAGS))
+        contract = Contract(service)
+        for caller in CALLERS:
+            for operation in contract.operations():
+                statuses = dict(sorted(contract.ask(caller, operation, options.examples, options.seed).items()))
+                print(f"{caller:8}{operation.method:7}{operation.path:42}{statuses}", flush=True)
     return 0
 
 
