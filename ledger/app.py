@@ -22,7 +22,7 @@ from ledger.settings import Settings
 from ledger.tenant import routes as key_routes
 from ledger.tenant.keys import KeyResolver, require_live
 from ledger.tenant.state import Key
-from ledger.web import description, events, health, receipts, signing_keys, tiles, transparency
+from ledger.web import description, events, health, receipts, refusals, signing_keys, tiles, transparency
 from ledger.web.access import Access, Principal
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
 from ledger.web.doors import answer_response, asked_of, provide_principal, provide_service
@@ -171,9 +171,27 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             ("POST", "/api/v1/transparency/roots"): DayDocument,
         },
         queries={
-            ("POST", "/api/v1/events"): {"receipts": "full: the answer holds a receipt for each event"},
-            ("GET", "/api/v1/receipts/{event_id}"): {"disclose": "all: with the values of sealed fields"},
+            ("POST", "/api/v1/events"): {"receipts": ("none", "full")},
+            ("GET", "/api/v1/events"): {"disclose": ("none", "all")},
+            ("GET", "/api/v1/events/{event_id}"): {"disclose": ("none", "all")},
+            ("GET", "/api/v1/receipts/{event_id}"): {"disclose": ("none", "all")},
         },
+        refused={
+            ("POST", "/api/v1/events"): (409,),
+            ("POST", "/api/v1/keys"): (409,),
+            ("DELETE", "/api/v1/keys/{key_id}"): (409,),
+            ("POST", "/api/v1/transparency/roots"): (409,),
+            ("POST", "/api/v1/signing-keys/rotate"): (409,),
+            ("GET", "/api/v1/transparency/inclusion"): (404,),
+            ("GET", "/api/v1/transparency/consistency"): (404,),
+            ("GET", "/api/v1/transparency/verify"): (404,),
+            ("GET", "/api/v1/transparency/keys/current"): (404,),
+            ("GET", "/api/v1/transparency/keys"): refusals.CREDENTIAL,
+            ("GET", "/api/v1/receipts/key"): refusals.CREDENTIAL,
+            ("POST", "/api/v1/receipts/verify"): (429,),
+            ("POST", "/api/v1/transparency/roots/verify"): (429,),
+        },
+        texts=[("GET", "/api/v1/receipts/{event_id}")],
     )
     return Litestar(
         route_handlers=[

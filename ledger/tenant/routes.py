@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 from msgspec import Meta
 from msgspec.structs import replace
@@ -79,7 +80,10 @@ _new_key_decoder = msgspec.json.Decoder(NewKeyRequest)
 _validate_decoder = msgspec.json.Decoder(ValidateRequest)
 
 
-@post("/keys", status_code=201, summary="Create an API key", tags=["keys"])
+_MADE_EARLIER = ResponseSpec(NewKeyAnswer, description="An earlier request made the key", generate_examples=False)
+
+
+@post("/keys", status_code=201, summary="Create an API key", tags=["keys"], responses={200: _MADE_EARLIER})
 async def create_key(
     request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
 ) -> Response[NewKeyAnswer]:

@@ -7,7 +7,7 @@ installed package, so the pages work without the internet.
 """
 
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from litestar.params import FromPath
 
 import ledger
 from ledger.log.errors import NotFoundError
+from ledger.web import refusals
+from ledger.web.refusals import PROBLEM
 from ledger.web.service import Service
 
 _FAVICON = '<link rel="icon" href="data:,">'
@@ -42,47 +44,27 @@ _PUBLIC = (
     "/api/v1/transparency/keys",
 )
 _NOT_PUBLIC = {("POST", "/api/v1/transparency/roots"), ("GET", "/api/v1/health/details")}
-_PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "code": {"type": "string"},
-        "request_id": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "loc": {"type": "array", "items": {"type": ["string", "integer"]}},
-                    "msg": {"type": "string"},
-                },
-            },
-        },
-        "retry_after": {"type": "integer"},
-        "retry_after_ms": {"type": "integer"},
-    },
-}
 
 
 class Description:
     """The OpenAPI document with what Litestar cannot derive: by method and path, the bodies of requests and of answers
-    that handlers read and write themselves, and query parameters that they look up.
+    that handlers read and write themselves, query parameters that they look up, refusals beyond those that follow
+    from the operation (`refusals.py`), and which answers can also be had as text.
     """
 
     def __init__(
         self,
         bodies: Mapping[tuple[str, str], Any],
         answers: Mapping[tuple[str, str], Any],
-        queries: Mapping[tuple[str, str], Mapping[str, str]],
+        queries: Mapping[tuple[str, str], Mapping[str, Sequence[str]]],
+        refused: Mapping[tuple[str, str], Iterable[int]],
+        texts: Iterable[tuple[str, str]],
     ) -> None:
         self._bodies = bodies
         self._answers = answers
         self._queries = queries
+        self._refused = refused
+        self._texts = frozenset(texts)
 
     def config(self) -> OpenAPIConfig:
         amend = self.amend
@@ -121,30 +103,30 @@ class Description:
         schemas, components = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
         reference = dict(zip(shapes, schemas, strict=True))
         every = document.setdefault("components", {})
-        every.setdefault("schemas", {}).update(components | {"Problem": _PROBLEM})
+        every.setdefault("schemas", {}).update(components | {"Problem": PROBLEM})
+        every["responses"] = refusals.components()
         every["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "bearerFormat": "lk_<env>_<random>"}}
         document["security"] = [{"key": []}]
         for path, item in document["paths"].items():
             for method, operation in item.items():
-                body = self._bodies.get((method.upper(), path))
-                if body is not None:
+                place = method.upper(), path
+                if (body := self._bodies.get(place)) is not None:
                     operation["requestBody"] = {"content": {"application/json": {"schema": reference[body]}}}
-                answer = self._answers.get((method.upper(), path))
-                if answer is not None:
+                if (answer := self._answers.get(place)) is not None:
                     operation["responses"]["200"]["content"] = {"application/json": {"schema": reference[answer]}}
-                for name, about in self._queries.get((method.upper(), path), {}).items():
-                    parameter = {"name": name, "in": "query", "schema": {"type": "string"}, "description": about}
+                if place in self._texts:
+                    operation["responses"]["200"]["content"]["text/plain"] = {"schema": {"type": "string"}}
+                for name, values in self._queries.get(place, {}).items():
+                    parameter = {"name": name, "in": "query", "schema": {"type": "string", "enum": list(values)}}
                     operation["parameters"] = [
                         *(given for given in operation.get("parameters", []) if given["name"] != name), parameter
                     ]  # fmt: skip
-                if path.startswith(_PUBLIC) and (method.upper(), path) not in _NOT_PUBLIC:
+                if path.startswith(_PUBLIC) and place not in _NOT_PUBLIC:
                     operation["security"] = []
                 # Litestar's own form of a 400 is never sent.
-                operation.get("responses", {}).pop("400", None)
-                operation.setdefault("responses", {})["default"] = {
-                    "description": "Refused or failed (RFC 9457)",
-                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                }
+                operation["responses"].pop("400", None)
+                operation["responses"].get("204", {}).pop("content", None)
+                operation["responses"] |= refusals.refusals(path, operation, self._refused.get(place, ()))
         return document
 
 

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import Meta
 
 from ledger.log import canonical
 from ledger.log.entry import parse_uuid, read_envelope
@@ -63,18 +64,22 @@ class EventPage(msgspec.Struct, frozen=True):
     tree_size: int
 
 
+# PostgreSQL has no text with a NUL, and no URL has one either.
+Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]
+
+
 class EventSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /events/search`: the filters of `GET /events`."""
 
-    types: list[str] = []
-    agent_id: str | None = None
-    tool_name: str | None = None
-    verdict: str | None = None
-    mode: str | None = None
-    env: str | None = None
+    types: list[Text] = []
+    agent_id: Text | None = None
+    tool_name: Text | None = None
+    verdict: Text | None = None
+    mode: Text | None = None
+    env: Text | None = None
     since: str | None = None
     until: str | None = None
-    search: str | None = None
+    search: Text | None = None
     limit: int = 50
     cursor: str | None = None
     disclose: str | None = None

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -89,7 +90,10 @@ async def get_health_details(service: NamedDependency[Service], principal: Named
     )
 
 
-@get("/ready", summary="Readiness", tags=["health"], security=[])
+_NOT_READY = ResponseSpec(Readiness, description="It does not, and says why", generate_examples=False)
+
+
+@get("/ready", summary="Readiness", tags=["health"], security=[], responses={503: _NOT_READY})
 async def get_ready(service: NamedDependency[Service]) -> Response[Readiness]:
     """200 while the service accepts writes, 503 otherwise."""
     reason = service.ready()

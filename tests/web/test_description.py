@@ -118,12 +118,36 @@ def test_public_operations_are_public_and_the_others_are_not(document, nobody):
         assert (status == 401) == (operation.get("security") != []), (method, path, status)
 
 
+ANYWHERE = {400, 408, 413, 414, 415, 431, 500, 503}
+
+
+def test_every_refusal_is_described_under_its_status(document):
+    """What a connection refuses can happen to every request; what a key can do wrong, to every one that shows one."""
+    for method, path, operation in operations(document):
+        described = {int(status) for status in operation["responses"]}
+        assert described >= ANYWHERE, path
+        if (method, path) not in PUBLIC:
+            assert described >= {401, 403, 429}, path
+        if "{" in path:
+            assert 404 in described, path
+        if operation.get("requestBody"):
+            assert 422 in described, path
+    assert described_of(document, "post", "/events") >= {409, 413, 415, 422, 429, 503}
+    assert 429 in described_of(document, "post", "/receipts/verify")
+    assert 409 in described_of(document, "delete", "/keys/{key_id}")
+
+
+def described_of(document, method, path):
+    return {int(status) for status in document["paths"][API + path][method]["responses"]}
+
+
 def test_errors_are_described_as_they_are(document, nobody):
     problem = document["components"]["schemas"]["Problem"]
-    for _, path, operation in operations(document):
-        content = operation["responses"]["default"]["content"]
-        assert content == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}, path
-        assert "400" not in operation["responses"], path
+    for name, response in document["components"]["responses"].items():
+        content = response["content"]
+        assert content == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}, name
+        assert response["description"], name
+    assert "Retry-After" in document["components"]["responses"]["TooManyRequests"]["headers"]
     body = nobody.get(f"{API}/events").json()
     assert set(problem["required"]) <= body.keys() <= problem["properties"].keys()
 

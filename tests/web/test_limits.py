@@ -9,7 +9,7 @@ import pytest
 from ledger.web.connections import MAX_FIELDS, MAX_HEAD_BYTES, MAX_URL_BYTES
 from ledger.web.front import MAX_BODY_BYTES
 from tests.running import Service, event
-from tests.web.asking import API
+from tests.web.asking import API, locations, problem_of
 from tests.web.wire import LEFT_OVER, MEBIBYTE, Wire, ask, complaints, process_of, request
 
 EVENTS = f"{API}/events"
@@ -298,6 +298,14 @@ def test_nesting_is_refused_whoever_reads_it(service, path, nested):
         assert (answer.status_code, answer.json()["verified"]) == (200, False)
     else:
         assert answer.status_code in (400, 422)
+
+
+@pytest.mark.parametrize("name", ["types", "agent_id", "tool_name", "verdict", "mode", "env", "search"])
+def test_filter_holds_no_nul_in_a_body_either(service, name):
+    """No entry has one, and not every store can be asked for one."""
+    with service.client() as client:
+        answer = client.post(f"{EVENTS}/search", json={name: ["\0"] if name == "types" else "a\0\n"})
+    assert locations(problem_of(answer, 422))[0][:2] == ["body", name]
 
 
 def test_nesting_within_a_sealed_value(service):

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenAPI document held against a running service: what that answers to requests that fit, and to others.
+
+    python -m tests.web.contract --examples 500 --seed 7
+
+asks every operation so many times with requests that fit, and as often with ones that do not, as owner, auditor, agent
+and nobody. `test_contract.py` is the same with few examples and a fixed seed.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from tests.postgres import PostgresServer
+from tests.running import Service, event, run_ledger
+from tests.web.asking import API
+
+CALLERS = ("owner", "auditor", "agent", "nobody")
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+FLAGS = ("--stranger-rate", "0")
+"""Of the service: asked as fast as it can answer, by one address, it would soon refuse."""
+
+
+class Operation(NamedTuple):
+    method: str
+    path: str
+    needs_key: bool
+
+
+class Contract:
+    """A service with something to find in it, and its document."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._keys = {
+            "owner": service.keys["owner_key"],
+            "auditor": service.create_key(role="auditor", env="all")["key"],
+            "agent": service.create_key(role="agent")["key"],
+        }
+        with service.client(self._keys["agent"]) as agent:
+            reported = agent.post(f"{API}/events", json={"events": [event("in-contract")]}).raise_for_status()
+        with service.client() as owner:
+            self._date = owner.post(f"{API}/transparency/roots").raise_for_status().json()["date"]
+            owner.post(f"{API}/transparency/verify").raise_for_status()
+        [item] = reported.json()["items"]
+        self._event_id, self._leaf_index = item["event_id"], item["leaf_index"]
+        self._numbers = count()
+        self._schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+        self._schema.config.output.truncation.enabled = False
+
+    def operations(self) -> Iterator[Operation]:
+        for found in self._schema.get_all_operations():
+            operation = found.ok()
+            needs_key = operation.definition.raw.get("security") != []
+            yield Operation(operation.method.upper(), operation.path, needs_key)
+
+    def ask(self, caller: str, operation: Operation, examples: int, seed_number: int) -> Counter[int]:
+        """Ask one operation; how often it answered with which status. Raises when an answer breaks the contract."""
+        described = self._schema[operation.path][operation.method]
+        headers = {"authorization": f"Bearer {self._keys[caller]}"} if caller in self._keys else {}
+        statuses: Counter[int] = Counter()
+
+        def check(mode: GenerationMode) -> None:
+            @seed(seed_number)
+            # The strategies are those of the library, and so is their health.
+            @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+            @given(st.data())
+            def one(data: st.DataObject) -> None:
+                case = data.draw(described.as_strategy(generation_mode=mode))
+                if data.draw(st.booleans()):
+                    self._name_something(case)
+                accept = data.draw(st.sampled_from(["*/*", "application/json", "text/plain"]))
+                answer = case.call(headers=headers | {"accept": accept})
+                statuses[answer.status_code] += 1
+                case.validate_response(answer, checks=CHECKS)
+
+            one()
+
+        check(GenerationMode.POSITIVE)
+        try:
+            check(GenerationMode.NEGATIVE)
+        except Unsatisfiable:
+            # Nothing can be wrong with a request of which no more is described than a name in its path.
+            assert not (described.query or described.body), operation
+        return statuses
+
+    def _name_something(self, case: Case) -> None:
+        """Names that a generator never guesses: of what is there, instead of what is not."""
+        known: dict[str, Any] = {"event_id": self._event_id, "date": self._date}
+        if "key_id" in case.path_parameters:
+            known["key_id"] = self._service.create_key()["id"]
+        for name in case.path_parameters:
+            case.path_parameters[name] = known[name]
+        if case.path.endswith("/consistency"):
+            case.query = {"from": "1", "to": "2"}
+        elif case.path.endswith("/inclusion"):
+            case.query = {"leaf_index": self._leaf_index}
+        elif (case.method, case.path) == ("POST", f"{API}/events"):
+            case.body, case.media_type = {"events": [event(f"in-contract-{next(self._numbers)}")]}, "application/json"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.web.contract", description=__doc__.splitlines()[0])
+    parser.add_argument("--examples", type=int, default=200, help="requests of each kind per operation and caller")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true", help="of a service on PostgreSQL")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "data"
+        where: list[str] = []
+        if options.postgres:
+            where = ["--database-url", stack.enter_context(PostgresServer()).create_database("contract")]
+        made = run_ledger("init", "--json", *where, data=data)
+        service = stack.enter_context(Service(data, json.loads(made.stdout), *where, *FLAGS))
+        contract = Contract(service)
+        for caller in CALLERS:
+            for operation in contract.operations():
+                statuses = dict(sorted(contract.ask(caller, operation, options.examples, options.seed).items()))
+                print(f"{caller:8}{operation.method:7}{operation.path:42}{statuses}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

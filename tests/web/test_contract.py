@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenAPI document is true: no answer that it does not describe, whoever asks, and none that is our error."""
+
+import shutil
+
+import pytest
+
+from tests.running import Service
+from tests.web.contract import CALLERS, FLAGS, Contract
+from tests.web.wire import complaints
+
+EXAMPLES = 5
+SEED = 20260301
+
+
+@pytest.fixture(scope="module")
+def contract(template_ledger, tmp_path_factory):
+    source, keys = template_ledger
+    data = shutil.copytree(source, tmp_path_factory.mktemp("contract") / "data")
+    with Service(data, keys, *FLAGS) as running:
+        yield Contract(running)
+        assert complaints(running) == []
+
+
+@pytest.fixture(scope="module", params=CALLERS)
+def asked(request, contract):
+    """A caller, and how often each operation answered it with which status."""
+    caller = request.param
+    return caller, {place: contract.ask(caller, place, EXAMPLES, SEED) for place in contract.operations()}
+
+
+def test_every_operation_keeps_its_contract(asked):
+    _, statuses = asked
+    assert len(statuses) >= 30
+    assert all(statuses.values())
+
+
+def test_caller_gets_what_is_his(asked):
+    """The owner gets something out of every operation; without a key nobody does, of those that need one."""
+    caller, statuses = asked
+    succeeded = {place for place, counts in statuses.items() if any(200 <= status < 300 for status in counts)}
+    if caller == "owner":
+        assert succeeded == set(statuses)
+    elif caller == "nobody":
+        assert succeeded == {place for place in statuses if not place.needs_key}
+        assert all(counts[401] for place, counts in statuses.items() if place.needs_key)
+    else:
+        assert len(succeeded) >= 18
