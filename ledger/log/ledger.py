@@ -79,7 +79,7 @@ class Ledger:
         self.vault = vault
         self.clock = clock
         self._read_only = read_only
-        self._keep_loaded = keep_loaded
+        self.keep_loaded = keep_loaded
         self._parts = parts
         self._tiles = TileCache()
         self._logs: dict[int, Log] = {}
@@ -100,13 +100,20 @@ class Ledger:
     def start(self) -> None:
         """Begin to write. Belongs to the event loop that submits."""
         self.sequencer.start()
+        self.start_following()
+
+    def start_following(self) -> None:
+        """Begin to follow what other processes write, where there may be any."""
         if self._currency is not None:
             self._currency.start()
 
+    def stop_following(self) -> None:
+        if self._currency is not None:
+            self._currency.stop()
+
     async def stop(self) -> None:
         """Commit what is queued, then let go of everything."""
-        if self._currency is not None:
-            await asyncio.to_thread(self._currency.stop)
+        await asyncio.to_thread(self.stop_following)
         await self.sequencer.stop()
         self.close()
 
@@ -142,7 +149,7 @@ class Ledger:
         """
         idle = [log for log in self._logs.values() if log.number != ROOT_LOG and log.used < self.clock() - IDLE_MS]
         idle.sort(key=lambda log: log.used)
-        for log in idle[: max(0, len(self._logs) - self._keep_loaded)]:
+        for log in idle[: max(0, len(self._logs) - self.keep_loaded)]:
             del self._logs[log.number]
 
     def records(self) -> list[LogRecord]:
