@@ -102,7 +102,9 @@ def test_head_that_our_key_did_not_sign_is_not_built_on(pair: Pair, monkeypatch:
     before = other.log.committed
     one.report("a")
     head = one.log.committed.head
-    forged = Checkpoint(one.log.origin, head.size, head.root).sign(create_signing_key(one.log.origin, one.ledger.vault)[0])
+    forged = Checkpoint(one.log.origin, head.size, head.root).sign(
+        create_signing_key(one.log.origin, one.ledger.vault)[0]
+    )
     monkeypatch.setattr(
         type(other.ledger.store),
         "head",
