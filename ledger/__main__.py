@@ -17,6 +17,9 @@ _COMMANDS = {
     "export": "Write a range of the log for an auditor",
     "check": "Derive everything again from the stored bytes",
     "root": "Daily roots",
+    "backup": "Write the whole ledger but its keys to a folder, beside the service",
+    "restore": "Bring a backup into an empty data directory or database",
+    "copy": "Copy a ledger to another kind of store",
     "guard": "Rollback guard: show it, confirm a database after a failover or a move",
 }
 

@@ -13,6 +13,7 @@ from litestar.di import Provide
 from ledger.deployment import FIRST_TENANT, clock, open_ledger
 from ledger.jobs import schedule
 from ledger.log.days import DayDocument
+from ledger.log.errors import LedgerError
 from ledger.log.receipts import Receipt
 from ledger.log.report import Report
 from ledger.log.roots import RootLog
@@ -86,10 +87,17 @@ class Application:
         self._ready = None
 
     async def stop(self) -> None:
-        """Finish what was taken. Requests are over by now; what they queued is committed before the store closes."""
+        """Finish what was taken. Requests are over by now; what they queued is committed before the store closes.
+
+        A service commits to its logs once more, so that the rollback guard knows of all that it acknowledged.
+        """
         self._ready = "stopping"
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
+            try:
+                await self._roots.commit_heads()
+            except LedgerError as error:
+                _log.warning("last_commitment_failed", error=error.message)
         await self._ledger.stop()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -94,7 +94,12 @@ def _reason_against(ledger: Ledger, guard: Guard, head: Head) -> str | None:
     """Why this database cannot be confirmed without repeating its size; ends in what repeating it would mean."""
     try:
         if ledger.compare_with_guard() is not None:
-            return None
+            if not guard.was_replaced(ledger.store.identity()):
+                return None
+            return (
+                "another copy of this ledger was confirmed since this one signed last, and what that one took may be "
+                f"missing here ({_describe(head)}). If it took nothing, repeat this one's size"
+            )
     except ConfigurationError as error:
         return (
             f"{error.message}. To disown what was published beyond this database ({_describe(head)}), which whoever "

@@ -29,6 +29,28 @@ def option(flag: str, *names: str, **attributes: Any) -> Callable[[_Function], _
     return click.option(flag, *names, envvar=variable, show_envvar=True, show_default=True, **attributes)
 
 
+def _state_directory() -> Path | None:
+    """Where a program keeps what must outlive its data (XDG Base Directory Specification); None without a home."""
+    state = os.environ.get("XDG_STATE_HOME")
+    try:
+        # The specification wants relative values ignored.
+        parent = Path(state) if state and os.path.isabs(state) else Path.home() / ".local" / "state"
+    except RuntimeError:
+        return None
+    return parent / "decision-ledger"
+
+
+guard_option = click.option(
+    "--guard",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="LEDGER_GUARD",
+    show_envvar=True,
+    default=_state_directory,
+    show_default="~/.local/state/decision-ledger",
+    help="directory of the rollback guard, apart from the data",
+)
+
+
 def data_option(function: _Function) -> _Function:
     """Where the ledger is and what opens it: the command gets a `settings` argument."""
 
@@ -36,15 +58,7 @@ def data_option(function: _Function) -> _Function:
     @option("--database-url", help="PostgreSQL database with the log, e.g. postgresql://ledger@db/ledger")
     @option("--keystore-url", help="PostgreSQL database with the data keys, apart from the log's")
     @option("--master-key-file", type=click.Path(path_type=Path), help="file with the master key, instead of in --data")
-    @click.option(
-        "--guard",
-        type=click.Path(path_type=Path, file_okay=False),
-        envvar="LEDGER_GUARD",
-        show_envvar=True,
-        default=_state_directory,
-        show_default="~/.local/state/decision-ledger",
-        help="directory of the rollback guard, apart from the data",
-    )
+    @guard_option
     @click.option("--master-key", envvar="LEDGER_MASTER_KEY", hidden=True)
     @functools.wraps(function)
     def wrapped(
@@ -67,17 +81,6 @@ def data_option(function: _Function) -> _Function:
         return function(settings=settings, **arguments)
 
     return wrapped  # type: ignore[return-value]
-
-
-def _state_directory() -> Path | None:
-    """Where a program keeps what must outlive its data (XDG Base Directory Specification); None without a home."""
-    state = os.environ.get("XDG_STATE_HOME")
-    try:
-        # The specification wants relative values ignored.
-        parent = Path(state) if state and os.path.isabs(state) else Path.home() / ".local" / "state"
-    except RuntimeError:
-        return None
-    return parent / "decision-ledger"
 
 
 def refusals(function: _Function) -> _Function:

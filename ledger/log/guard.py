@@ -22,7 +22,10 @@ write it can take this protection away, and nothing else.
 
 A whole copy of a database passes that comparison, and so does the standby of a server that failed over. Of several
 copies only one may sign, so a second file beside the first, `….database`, names the one that does
-(`Store.identity`); another one waits for an operator's word (`ledger guard confirm`).
+(`Store.identity`) and those that did before; another one waits for an operator's word (`ledger guard confirm`).
+
+Between two commitments to the root log the guard does not see what the other logs acknowledge. A copy that lacks only
+such entries passes, which is why the word is an operator's, and why a service commits once more when it stops.
 """
 
 import fcntl
@@ -34,8 +37,10 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.log.durable import replace_file
 from ledger.log.errors import ConfigurationError, ConflictError, RollbackError, UnavailableError
 from ledger.log.fold import LogsState
+from ledger.log.tree import Tree
 from ledger.log.working_copy import Committed, Log
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
 from ledger.tlog.errors import MalformedError, TlogError
@@ -74,7 +79,7 @@ class Guard:
         with self._locked():
             if self.path.exists():
                 raise ConflictError(f"{self.path} exists already")
-            _write(self.path, note.encode())
+            replace_file(self.path, note.encode())
 
     def read(self) -> Released | None:
         """What was released last, None when there is no file. Raises UnavailableError, and ConfigurationError for a
@@ -105,13 +110,13 @@ class Guard:
             )
         return released
 
-    def compare(self, released: Released, root: Log, committed: Committed) -> None:
+    def compare(self, released: Released, origin: str, tree: Tree, committed: Committed) -> None:
         """Whether the root log as committed, read after `released`, is what was released and perhaps more.
 
         O(log n). Raises RollbackError.
         """
         note, checkpoint = released
-        origin, edge = root.origin, committed.edge
+        edge = committed.edge
         if checkpoint.origin != origin:
             raise RollbackError(
                 f"the rollback guard {self.path} is of another ledger: {checkpoint.origin!r}, not {origin!r}. "
@@ -129,7 +134,7 @@ class Guard:
                 f"the database has another history than what was published: the checkpoint in the rollback guard "
                 f"{self.path} does not open with its keys ({error}). {WAYS_ON}"
             ) from error
-        if root.tree.root(edge, checkpoint.size) != checkpoint.root:
+        if tree.root(edge, checkpoint.size) != checkpoint.root:
             raise RollbackError(
                 f"the database has another history than what was published: its root log of {checkpoint.size} entries "
                 f"does not have the root that was released (rollback guard {self.path}). {WAYS_ON}"
@@ -140,9 +145,9 @@ class Guard:
 
         Raises RollbackError when another one is, and UnavailableError.
         """
-        holder = self._holder()
-        if holder in (None, identity):
-            return holder is not None
+        holders = self._holders()
+        if not holders or holders[0] == identity:
+            return bool(holders)
         raise RollbackError(
             f"another copy of this ledger signed last, or its database server was failed over (rollback guard "
             f"{self._holder_path}). Of several copies only one may sign. Make sure that no other is served any more, "
@@ -155,20 +160,28 @@ class Guard:
             with self._locked():
                 # Asked again under the lock: another copy may have been faster.
                 if not self.check_holder(identity):
-                    _write(self._holder_path, f"{identity}\n".encode())
+                    self._write_holders([identity])
+
+    def was_replaced(self, identity: str) -> bool:
+        """Whether this database signed once, and another one was named since: it lacks what that one took."""
+        return identity in self._holders()[1:]
 
     def name_holder(self, identity: str) -> None:
         """Let this database sign from now on, and no other, by an operator's explicit word."""
         with self._locked():
-            _write(self._holder_path, f"{identity}\n".encode())
+            self._write_holders([identity, *(holder for holder in self._holders() if holder != identity)])
 
-    def _holder(self) -> str | None:
+    def _holders(self) -> list[str]:
+        """The databases that signed, the last one first."""
         try:
-            return self._holder_path.read_text(errors="replace").removesuffix("\n")
+            return self._holder_path.read_text(errors="replace").removesuffix("\n").split("\n")
         except FileNotFoundError:
-            return None
+            return []
         except OSError as error:
             raise self._unreadable(error) from error
+
+    def _write_holders(self, holders: list[str]) -> None:
+        replace_file(self._holder_path, "".join(f"{holder}\n" for holder in holders).encode())
 
     def _unreadable(self, error: OSError) -> UnavailableError:
         return UnavailableError(f"the rollback guard {self.path} cannot be read: {error.strerror}", retry_after=5)
@@ -189,7 +202,7 @@ class Guard:
                         f"two copies of this ledger are being served. {WAYS_ON}"
                     )
                 return
-            _write(self.path, note.encode())
+            replace_file(self.path, note.encode())
 
     def replace(self, note: str) -> Path | None:
         """Take a checkpoint whatever is there, by an operator's explicit word.
@@ -201,8 +214,8 @@ class Guard:
             if self.path.exists():
                 names = (self.path.with_suffix(f".disowned-{number}") for number in count(1))
                 kept = next(name for name in names if not name.exists())
-                _write(kept, self.path.read_bytes())
-            _write(self.path, note.encode())
+                replace_file(kept, self.path.read_bytes())
+            replace_file(self.path, note.encode())
             return kept
 
     @contextmanager
@@ -220,19 +233,3 @@ class Guard:
             raise UnavailableError(
                 f"the rollback guard {self.path} cannot be written: {error.strerror or error}", retry_after=5
             ) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file in one step, durably: a crash leaves the old one or the new one."""
-    unfinished = path.with_suffix(".new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

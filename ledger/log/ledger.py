@@ -25,7 +25,7 @@ from ledger.log.guard import Guard, Released
 from ledger.log.keys import create_signing_key, load_signing_key
 from ledger.log.keystore import DataKey, Keystore
 from ledger.log.sequencer import Sequencer
-from ledger.log.startup import check_before_signing, require_signed
+from ledger.log.startup import check_before_signing, require_finished, require_signed
 from ledger.log.store import ROOT_LOG, Head, LogRecord, Secret, Store
 from ledger.log.tree import TileCache, Tree
 from ledger.log.vault import Vault
@@ -84,6 +84,7 @@ class Ledger:
         self._tiles = TileCache()
         self._logs: dict[int, Log] = {}
         self._lock = threading.RLock()
+        require_finished(store)
         self._records = {record.number: record for record in store.logs()}
         self.root = self.log(ROOT_LOG)
         self.guard = None if guard is None else Guard.of(self.root, guard)
@@ -92,7 +93,7 @@ class Ledger:
         if store.shared and not read_only:
             self._currency = Currency(store, lambda: list(self._logs.values()), self.sequencer.catch_up)
         if self.guard is not None and not read_only:
-            self.guard.compare(self.guard.require(), self.root, self._root_now())
+            self.guard.compare(self.guard.require(), self.root.origin, self.root.tree, self._root_now())
             self.guard.require_holder(store.identity())
             # What was committed just before a crash and never shown is released now.
             self.sequencer.reload(self.root)
@@ -188,7 +189,7 @@ class Ledger:
         """
         released = None if self.guard is None else self.guard.read()
         if self.guard is not None and released is not None:
-            self.guard.compare(released, self.root, self._root_now())
+            self.guard.compare(released, self.root.origin, self.root.tree, self._root_now())
         return released
 
     def _root_now(self) -> Committed:

@@ -240,7 +240,7 @@ class Sequencer:
                 if log.committed.head != heads[log.number]:
                     self.reload(log, heads[log.number])
                 if log.number == ROOT_LOG and self._guard is not None and released is not None:
-                    self._guard.compare(released, log, log.committed)
+                    self._guard.compare(released, log.origin, log.tree, log.committed)
                 copies[log.number] = WorkingCopy(log, now, known)
             for submission in batch:
                 try:
@@ -345,7 +345,7 @@ class Sequencer:
         if guard is not None:
             try:
                 if released is not None:
-                    guard.compare(released, log, committed)
+                    guard.compare(released, log.origin, log.tree, committed)
                 guard.advance(committed.head.checkpoint)
             except RollbackError as error:
                 self._halt_after(error)

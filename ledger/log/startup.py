@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from ledger.log.errors import DamagedError
+from ledger.log.errors import ConfigurationError, DamagedError
 from ledger.log.fold import LogsState
-from ledger.log.store import ROOT_LOG, Head, Store
+from ledger.log.store import ROOT_LOG, UNFINISHED, Head, Store
 from ledger.log.working_copy import Log
 from ledger.tlog.checkpoint import open_checkpoint, read_checkpoint
 from ledger.tlog.edge import Edge
@@ -28,6 +28,15 @@ CLOCK_TOLERANCE = 5.0
 """Seconds the clock may be behind the newest entry before it is worth a warning. Entries keep their order in any
 case: their ids never go back.
 """
+
+
+def require_finished(store: Store) -> None:
+    """Raises ConfigurationError for a copy that was cut short."""
+    if store.note(UNFINISHED):
+        raise ConfigurationError(
+            "this database holds a copy of a ledger that was cut short, and no ledger: drop it, make an empty one, and "
+            "run `ledger restore` or `ledger copy` again"
+        )
 
 
 def require_edge(origin: str, head: Head, edge: Edge) -> None:

@@ -29,7 +29,20 @@ ALL = dict(_commands(main))
 
 def test_help_lists_every_command() -> None:
     output = done(run_ledger("--help"))
-    for name in ("init", "serve", "demo", "import", "keys", "export", "check", "root", "guard"):
+    for name in (
+        "init",
+        "serve",
+        "demo",
+        "import",
+        "keys",
+        "export",
+        "check",
+        "root",
+        "guard",
+        "backup",
+        "restore",
+        "copy",
+    ):
         assert f"\n  {name} " in output
     assert set(ALL) >= {("keys", "create"), ("keys", "list"), ("keys", "revoke"), ("root", "close")}
 

@@ -161,10 +161,14 @@ def test_first_database_is_taken_and_another_refused(guard: Guard) -> None:
     for check in (guard.check_holder, guard.require_holder):
         with pytest.raises(RollbackError, match="only one may sign"):
             check("two")
+    assert not guard.was_replaced("one") and not guard.was_replaced("two")
     guard.name_holder("two")
     guard.require_holder("two")
     with pytest.raises(RollbackError):
         guard.require_holder("one")
+    assert guard.was_replaced("one") and not guard.was_replaced("two")
+    guard.name_holder("one")
+    assert guard.was_replaced("two") and not guard.was_replaced("one")
 
 
 def test_of_many_databases_at_once_one_is_taken(guard: Guard) -> None:

@@ -32,6 +32,9 @@ SEARCH_SPAN = 50_000
 INSTANCE = "instance"
 """Name of the note by which copies of the data are told apart."""
 
+UNFINISHED = "unfinished"
+"""Name of the note that says, where it is not empty, that the data are a copy which was cut short."""
+
 ROOT_LOG = 0
 """Number of the root log; tenant logs count from 1."""
 

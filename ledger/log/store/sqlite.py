@@ -96,6 +96,9 @@ class SqliteStore:
                 timeout=10,
             )
             connection.executescript("pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -16384;")
+            if not self._read_only:
+                # As it is already, but for a file out of a backup: `seal` left it without a journal.
+                connection.execute("pragma journal_mode = wal")
         except sqlite3.Error as error:
             raise ConfigurationError(f"{self._path} cannot be opened: {error}") from error
         self._connections.append(connection)
@@ -110,6 +113,22 @@ class SqliteStore:
     def close(self) -> None:
         for connection in self._connections:
             connection.close()
+
+    def seal(self) -> None:
+        """Close, and leave one file without a journal, which can be read where nothing can be written.
+
+        Nobody else may have it open. Raises UnavailableError.
+        """
+        self.close()
+        try:
+            connection = sqlite3.connect(self._path, isolation_level=None)
+            try:
+                [mode] = connection.execute("pragma journal_mode = delete").fetchone()
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise UnavailableError(f"{self._path} cannot be finished: {error}") from error
+        assert mode == "delete", f"{self._path} is in use"
 
     # Writing
 
