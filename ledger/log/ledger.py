@@ -119,6 +119,11 @@ class Ledger:
         """Catch up with what is committed at this moment. Raises UnavailableError."""
         await asyncio.wrap_future(self.sequencer.catch_up(log))
 
+    def catch_up(self, log: Log) -> None:
+        """The same from a thread that may wait; with nobody else to write there is nothing to catch up with."""
+        if self.store.shared:
+            self.sequencer.catch_up(log).result()
+
     def log(self, number: int) -> Log:
         """A log by number. Raises NotFoundError."""
         log = self.loaded(number)
