@@ -72,13 +72,20 @@ class SqliteKeys:
     @classmethod
     def initialise(cls, path: Path) -> "SqliteKeys":
         """Make a new, empty file. Raises ConfigurationError when it exists or cannot be made."""
+        # Under another name until it is whole: what a crash leaves in between is no keystore, and in nobody's way.
+        unfinished = path.with_name(f"{path.name}.new")
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            connection = sqlite3.connect(path, isolation_level=None)
+            if path.exists():
+                raise FileExistsError("it exists")
+            for leftover in path.parent.glob(f"{unfinished.name}*"):
+                leftover.unlink()
+            os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            connection = sqlite3.connect(unfinished, isolation_level=None)
             try:
                 connection.executescript(f"pragma journal_mode = delete; {named_sql.read('sqlite_keys_schema.sql')}")
             finally:
                 connection.close()
+            unfinished.rename(path)
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"keystore {path} cannot be made: {error}") from error
         return cls(path)
