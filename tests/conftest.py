@@ -4,14 +4,14 @@
 import json
 import os
 import secrets
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ledgers import STORES, Ledger, Room
 from tests.postgres import Postgres, external_server, shared_folder, shared_server
 from tests.running import Service, run_ledger
 
@@ -20,8 +20,22 @@ _SERVER = pytest.StashKey[Path]()
 _RUN = pytest.StashKey[ExitStack]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=STORES, action="append", help="run the tests on this store only (repeatable)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever depends on a store runs on each."""
+    if "store_kind" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("only_on")
+        wanted = metafunc.config.getoption("--store") or STORES
+        kinds = [kind for kind in wanted if only is None or kind == only.args[0]]
+        metafunc.parametrize("store_kind", kinds, indirect=True, scope="module")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """All processes of a run share one PostgreSQL, in a folder that the first of them makes and removes."""
+    config.addinivalue_line("markers", "only_on(store, why): the test is about this store alone")
     worker = getattr(config, "workerinput", None)
     config.stash[_RUN] = run = ExitStack()
     config.stash[_SERVER] = Path(worker["postgres"]) if worker else run.enter_context(shared_folder())
@@ -49,31 +63,71 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def template_ledger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A fresh ledger and what `ledger init --json` printed; to be copied, never used."""
-    data = tmp_path_factory.mktemp("template") / "data"
-    made = run_ledger("init", "--json", data=data)
-    assert made.returncode == 0, made.stderr
-    return data, json.loads(made.stdout)
-
-
-@pytest.fixture
-def fresh_ledger(template_ledger: tuple[Path, dict[str, str]], tmp_path: Path) -> tuple[Path, dict[str, str]]:
-    """A data directory with a ledger that has only its first entries, and its keys."""
-    source, keys = template_ledger
-    return Path(shutil.copytree(source, tmp_path / "data")), keys
+@pytest.fixture(scope="module")
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of store. Whatever depends on it runs once on each, or where the marker `only_on` says."""
+    kind: str = request.param
+    return kind
 
 
 @pytest.fixture(scope="module")
-def service(
-    template_ledger: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
+def make_room(
+    request: pytest.FixtureRequest, store_kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Room]:
+    server = request.getfixturevalue("postgres") if store_kind == "postgres" else None
+    return lambda: Room(tmp_path_factory.mktemp("room"), server)
+
+
+@pytest.fixture
+def room(make_room: Callable[[], Room]) -> Iterator[Room]:
+    """Places for ledgers of one test."""
+    place = make_room()
+    yield place
+    place.clear()
+
+
+@pytest.fixture(scope="module")
+def module_room(make_room: Callable[[], Room]) -> Iterator[Room]:
+    """Places for ledgers of the tests of one file."""
+    place = make_room()
+    yield place
+    place.clear()
+
+
+@pytest.fixture(scope="session")
+def templates() -> dict[tuple[str, str], Any]:
+    """Ledgers to copy, by maker and kind of store. The tests of a file use both kinds, so that a fixture would be made
+    again and again.
+    """
+    return {}
+
+
+@pytest.fixture(scope="module")
+def template_ledger(make_room: Callable[[], Room], store_kind: str, templates: dict[tuple[str, str], Any]) -> Ledger:
+    """A fresh ledger and what `ledger init --json` printed; to be copied, never used."""
+    if ("init", store_kind) not in templates:
+        place = make_room().new()
+        made = run_ledger("init", "--json", data=place)
+        assert made.returncode == 0, made.stderr
+        templates["init", store_kind] = place, json.loads(made.stdout)
+    ledger: Ledger = templates["init", store_kind]
+    return ledger
+
+
+@pytest.fixture
+def fresh_ledger(template_ledger: Ledger, room: Room) -> Ledger:
+    """A ledger that has only its first entries, and its keys."""
+    source, keys = template_ledger
+    return room.copy(source), keys
+
+
+@pytest.fixture(scope="module")
+def service(template_ledger: Ledger, module_room: Room) -> Iterator[Service]:
     """A running service for the tests of one file; each test uses call_ids of its own."""
     source, keys = template_ledger
-    data = Path(shutil.copytree(source, tmp_path_factory.mktemp("service") / "data"))
     # Tests of one file ask faster than callers do, and all from one address.
-    with Service(data, keys, "--root-interval", "0.2", "--stranger-rate", "0") as running:
+    flags = ("--root-interval", "0.2", "--stranger-rate", "0")
+    with Service(module_room.copy(source), keys, *flags) as running:
         yield running
 
 

@@ -26,6 +26,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,6 +63,7 @@ class Postgres:
         self._address = address
         self._prefix = prefix
         self._created: set[str] = set()
+        self._numbers = count()
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
 
@@ -76,6 +78,15 @@ class Postgres:
         self._run(statement.format(sql.Identifier(self._prefix + name), sql.Identifier(source)))
         self._created.add(name)
         return self.url(name)
+
+    def new_database(self, template_url: str | None = None) -> str:
+        """The URL of a new database under a name that nobody had to think of."""
+        template = None if template_url is None else self.name(template_url)
+        return self.create_database(f"n{next(self._numbers)}", template)
+
+    def name(self, url: str) -> str:
+        """The short name of the database at `url`."""
+        return urlsplit(url).path.removeprefix("/" + self._prefix)
 
     def drop_database(self, name: str) -> None:
         """Remove a database, whoever is still connected to it. One that is not there is no error."""

@@ -15,7 +15,12 @@ from typing import Any, TypeVar
 
 import httpx
 
+from ledger.settings import Settings
+
 START_SECONDS = 30
+
+Place = Settings | Path
+"""Where a ledger is: a data directory alone, or one that goes with a database."""
 
 _Result = TypeVar("_Result")
 
@@ -35,11 +40,28 @@ def guarded(data: Path) -> dict[str, str]:
     return {"LEDGER_GUARD": str(data / "guard")}
 
 
-def run_ledger(*arguments: str, data: Path | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
+def settings_of(place: Place) -> Settings:
+    return Settings(place, guard=place / "guard") if isinstance(place, Path) else place
+
+
+def variables(place: Place) -> dict[str, str]:
+    """The environment variables that tell a command where its ledger is."""
+    settings = settings_of(place)
+    told = {
+        "LEDGER_DATA": settings.data,
+        "LEDGER_GUARD": settings.guard,
+        "LEDGER_DATABASE_URL": settings.database_url,
+        "LEDGER_KEYSTORE_URL": settings.keystore_url,
+        "LEDGER_MASTER_KEY_FILE": settings.master_key_path,
+    }
+    return {name: str(value) for name, value in told.items() if value is not None}
+
+
+def run_ledger(*arguments: str, data: Place | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; the result has exit code, stdout and stderr."""
-    settings = extra if data is None else {"LEDGER_DATA": str(data), **guarded(data), **extra}
+    told = environment(**(extra if data is None else variables(data) | extra))
     command = [sys.executable, "-m", "ledger", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment(**settings), timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=told, timeout=120)
 
 
 def run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -51,18 +73,23 @@ def run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:
 class Service:
     """`ledger serve` as a process. `keys` is what `ledger init` printed."""
 
-    def __init__(self, data: Path, keys: dict[str, str], *flags: str) -> None:
-        self.data = data
+    def __init__(self, place: Place, keys: dict[str, str], *flags: str, log_name: str | None = None) -> None:
+        self.settings = settings_of(place)
         self.keys = keys
-        self.log_path = data.with_name(data.name + ".stderr")
+        self.log_path = self.data.with_name(log_name or f"{self.data.name}.stderr")
         self._flags = flags
         self.start()
 
+    @property
+    def data(self) -> Path:
+        return self.settings.data
+
     def start(self) -> None:
-        command = [sys.executable, "-m", "ledger", "serve", "--data", str(self.data), "--port", "0", *self._flags]
+        command = [sys.executable, "-m", "ledger", "serve", "--port", "0", *self._flags]
         self._log = self.log_path.open("ab")
         begin = self._log.tell()
-        self.process = subprocess.Popen(command, stderr=self._log, env=environment(**guarded(self.data)))
+        told = environment(**variables(self.settings))
+        self.process = subprocess.Popen(command, stderr=self._log, env=told)
         self.url = self._read_url(begin)
 
     def _read_url(self, begin: int) -> str:

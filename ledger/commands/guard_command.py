@@ -12,7 +12,7 @@ from ledger.log.errors import ConfigurationError, ConflictError, RollbackError
 from ledger.log.fold import LogsState
 from ledger.log.guard import Guard
 from ledger.log.ledger import Ledger
-from ledger.log.startup import check_before_signing
+from ledger.log.startup import check_before_signing, newest_commitment
 from ledger.log.store import Head
 from ledger.settings import Settings
 from ledger.tlog.text import format_base64
@@ -74,7 +74,8 @@ def confirm(settings: Settings, size: int | None) -> None:
         ledger, guard = _open(settings)
         logs = ledger.root.committed.state[LogsState]
         for record in ledger.records():
-            check_before_signing(ledger.store, ledger.log(record.number), logs, ledger.clock())
+            committed = newest_commitment(ledger.store, record.number)
+            check_before_signing(ledger.store, ledger.log(record.number), logs, committed, ledger.clock())
         head = ledger.root.committed.head
         if size is not None and size != head.size:
             raise ConflictError(f"the root log has {head.size} entries, not {size}; nothing was changed")

@@ -25,7 +25,7 @@ from ledger.log.guard import Guard, Released
 from ledger.log.keys import create_signing_key, load_signing_key
 from ledger.log.keystore import DataKey, Keystore
 from ledger.log.sequencer import Sequencer
-from ledger.log.startup import check_before_signing, require_finished, require_signed
+from ledger.log.startup import check_before_signing, newest_commitment, require_finished, require_signed
 from ledger.log.store import ROOT_LOG, Head, LogRecord, Secret, Store
 from ledger.log.tree import TileCache, Tree
 from ledger.log.vault import Vault
@@ -127,6 +127,11 @@ class Ledger:
         """Catch up with what is committed at this moment. Raises UnavailableError."""
         await asyncio.wrap_future(self.sequencer.catch_up(log))
 
+    def catch_up(self, log: Log) -> None:
+        """The same from a thread that may wait; with nobody else to write there is nothing to catch up with."""
+        if self.store.shared:
+            self.sequencer.catch_up(log).result()
+
     def log(self, number: int) -> Log:
         """A log by number. Raises NotFoundError."""
         log = self.loaded(number)
@@ -165,7 +170,8 @@ class Ledger:
             raise NotFoundError("there is no such log")
         tree = Tree(self.store, number, self._tiles)
         parts: Sequence[type[Part]] = [LogsState] if number == ROOT_LOG else self._parts
-        # The head is read first: governing entries that come later are folded when the log is caught up.
+        committed = newest_commitment(self.store, number)
+        # Then the head: governing entries that come later are folded when the log is caught up.
         head = self.store.head(number)
         governing = ((i, leaf) for i, leaf in self.store.governing(number, 0) if i < head.size)
         state = fold(empty_state(parts), governing)
@@ -177,7 +183,7 @@ class Ledger:
         pepper = self.vault.open(_pepper_name(number), box)
         log = Log(record, tree, signer, pepper, Committed(head, tree.load_edge(head.size), state))
         if not self._read_only:
-            check_before_signing(self.store, log, logs[LogsState], self.clock())
+            check_before_signing(self.store, log, logs[LogsState], committed, self.clock())
         log.used = self.clock()
         self._logs[number] = log
         return log

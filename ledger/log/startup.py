@@ -15,7 +15,7 @@ import structlog
 
 from ledger.log.errors import ConfigurationError, DamagedError
 from ledger.log.fold import LogsState
-from ledger.log.store import ROOT_LOG, UNFINISHED, Head, Store
+from ledger.log.store import ROOT_LOG, UNFINISHED, CommittedHead, Head, Store
 from ledger.log.working_copy import Log
 from ledger.tlog.checkpoint import open_checkpoint, read_checkpoint
 from ledger.tlog.edge import Edge
@@ -55,14 +55,22 @@ def require_signed(origin: str, head: Head, key: VerifierKey) -> None:
         raise DamagedError(f"the checkpoint of {origin} is not that of its head: run `ledger check`")
 
 
-def check_before_signing(store: Store, log: Log, logs: LogsState, now: int) -> None:
-    """Look at a log that was just loaded. `logs` is the root log's state. Raises DamagedError."""
+def newest_commitment(store: Store, log_number: int) -> CommittedHead | None:
+    """The newest head of a log that the root log committed. To be read before the log's own head: while another
+    process writes, that one may be behind a commitment that is read later.
+    """
+    size = store.committed_sizes().get(log_number)
+    return None if size is None else store.covering_head(log_number, size - 1)
+
+
+def check_before_signing(store: Store, log: Log, logs: LogsState, committed: CommittedHead | None, now: int) -> None:
+    """Look at a log that was just loaded. `logs` is the root log's state, `committed` the newest commitment as of
+    before. Raises DamagedError.
+    """
     keys = [parse_vkey(vkey) for _, vkey in logs.vkeys[log.origin]]
     head, edge = log.committed.head, log.committed.edge
     require_edge(log.origin, head, edge)
     require_signed(log.origin, head, keys[-1])
-    size = store.committed_sizes().get(log.number)
-    committed = None if size is None else store.covering_head(log.number, size - 1)
     if committed is not None:
         _require_prefix(log, keys, committed.checkpoint, "head that the root log committed")
     if log.number == ROOT_LOG and (last := log.committed.state[LogsState].last_day) is not None:

@@ -146,6 +146,10 @@ class KeyResolver:
                 self._rates.missed(address)
                 raise UnauthorizedError("the key is not known")
             owner = msgspec.json.decode(self._ledger.vault.open(name, box), type=KeyOwner)
+            log = self._ledger.log(owner.log_number)
+            if owner.key_id not in log.committed.state[TenantState].keys:
+                # Its secret is in the store, so it is in the log: another process made it a moment ago.
+                self._ledger.catch_up(log)
             self._owners[name] = owner
             if len(self._owners) > CACHED_SECRETS:
                 self._owners.popitem(last=False)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.running import Service, event, run_ledger
+from tests.running import Place, Service, event, run_ledger
 
 WAIT_SECONDS = 20.0
 
@@ -40,7 +40,7 @@ def done(result: subprocess.CompletedProcess[str]) -> str:
     return result.stdout
 
 
-def run_together(*commands: tuple[str, ...], data: Path | None = None) -> list[subprocess.CompletedProcess[str]]:
+def run_together(*commands: tuple[str, ...], data: Place | None = None) -> list[subprocess.CompletedProcess[str]]:
     """Several commands that have nothing to do with each other, a few at a time; their results in order."""
     with ThreadPoolExecutor(3) as pool:
         return list(pool.map(lambda command: run_ledger(*command, data=data), commands))

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger check`: all is well, or the first index that differs; beside a service under load as well."""
 
-import shutil
-import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
 
-from tests.commands.outcomes import checked_sizes, digests, done, post, refused, run_together
+from ledger.settings import Settings
+from tests.commands.outcomes import checked_sizes, digests, done, post, refused
+from tests.ledgers import Ledger, Room
 from tests.running import Service, run_ledger
+from tests.tables import contents, opened
 
 EVENTS = 12
 FIRST = 4
@@ -17,93 +18,100 @@ FIRST = 4
 
 
 @pytest.fixture(scope="module")
-def stopped(template_ledger: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with events and a closed day, its journal written back, not served any more."""
+def stopped(template_ledger: Ledger, module_room: Room) -> Settings:
+    """A ledger with events and a closed day, its journal written back, not served any more."""
     source, keys = template_ledger
-    data = Path(shutil.copytree(source, tmp_path_factory.mktemp("stopped") / "data"))
-    with Service(data, keys) as service:
+    place = module_room.copy(source)
+    with Service(place, keys) as service:
         post(service, service.create_key()["key"], *(f"checked-{number}" for number in range(EVENTS)))
         with service.client(verify=False) as client:
             client.post("/api/v1/transparency/roots").raise_for_status()
-    assert not (data / "ledger.db-wal").exists()
-    return data
+    assert not (place.data / "ledger.db-wal").exists()
+    return place
 
 
 @pytest.fixture
-def copied(stopped: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(stopped, tmp_path / "data"))
+def copied(stopped: Settings, room: Room) -> Settings:
+    return room.copy(stopped)
 
 
-def _flip(database: Path, mark: bytes) -> None:
-    """Change one bit of the byte after the only place where the file holds `mark`."""
-    content = bytearray(database.read_bytes())
+def _flip(place: Settings, index: int, mark: bytes) -> None:
+    """Change one bit of the byte after `mark` in a leaf: in SQLite's own file, where that is all there is."""
+    if place.database_url is None:
+        content = bytearray(place.database.read_bytes())
+    else:
+        with opened(place) as tables:
+            [(leaf,)] = tables.ask(f"select leaf from entries where {tables.entry(index)}")
+        content = bytearray(leaf)
     assert content.count(mark) == 1, content.count(mark)
     content[content.index(mark) + len(mark)] ^= 1
-    database.write_bytes(content)
+    if place.database_url is None:
+        place.database.write_bytes(content)
+    else:
+        with opened(place) as tables:
+            tables.change(f"update entries set leaf = ? where {tables.entry(index)}", bytes(content))
 
 
-def _failure(data: Path) -> str:
+def _failure(place: Settings) -> str:
     """The first line with a failure: the root log's may follow from that of the tenant's."""
-    result = run_ledger("check", "--replay", data=data)
+    result = run_ledger("check", "--replay", data=place)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     return next(line for line in result.stdout.splitlines() if line.startswith("FAIL  "))
 
 
-def test_check_ok(stopped: Path) -> None:
+def test_check_ok(stopped: Settings) -> None:
     result = run_ledger("check", data=stopped)
     assert checked_sizes(done(result)) == [FIRST + EVENTS, 5]
     assert result.stderr == ""
     assert checked_sizes(done(run_ledger("check", "--replay", data=stopped))) == [FIRST + EVENTS, 5]
 
 
-def test_check_flipped_byte(copied: Path) -> None:
-    """One bit, in the file itself: event 5 stands at index 9."""
-    _flip(copied / "ledger.db", b'"call_id":"checked-5","env":"')
+def test_check_flipped_byte(copied: Settings) -> None:
+    """One bit: event 5 stands at index 9."""
+    _flip(copied, 9, b'"call_id":"checked-5","env":"')
     assert _failure(copied).partition(": ")[0].endswith("entries at index 9")
 
 
-def test_check_flipped_byte_of_a_governing_leaf(copied: Path) -> None:
+def test_check_flipped_byte_of_a_governing_leaf(copied: Settings) -> None:
     """State cannot be folded over it, so the check ends there, still naming the index."""
-    _flip(copied / "ledger.db", b'"type":"tenant.create')
+    _flip(copied, 1, b'"type":"tenant.create')
     refused(run_ledger("check", data=copied), "entry 1", "tenant.createe")
 
 
-def test_check_entry_missing(copied: Path) -> None:
-    connection = sqlite3.connect(copied / "ledger.db", isolation_level=None)
-    assert connection.execute("delete from entries where position = (1 << 40) + 9").rowcount == 1
-    connection.close()
+def test_check_entry_missing(copied: Settings) -> None:
+    with opened(copied) as tables:
+        assert tables.change(f"delete from entries where {tables.entry(9)}") == 1
     refused(run_ledger("check", data=copied), "entry 9 of log 1 is missing")
 
 
 CHANGES = {
-    "update entries set verdict = 'deny' where position = (1 << 40) + 6": "columns at index 6: column verdict",
-    "update entries set sealed = zeroblob(99) where position = (1 << 40) + 7": "disclosures at index 7: ",
+    "update entries set verdict = 'deny' where {entry_6}": "columns at index 6: column verdict",
+    "update entries set sealed = leaf where {entry_7}": "disclosures at index 7: ",
     "update heads set size = size - 1 where log_number = 1": "head at index 14: ",
     "update days set date = '2020-01-01'": "days: ",
     "delete from committed_heads": "commitments at index 3: ",
 }
 
 
-def test_check_changed_rows(stopped: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("statement", CHANGES)
+def test_check_changed_rows(copied: Settings, statement: str) -> None:
     """Whatever column is changed with other tools, the first index that differs is named."""
-    commands = []
-    for number, statement in enumerate(CHANGES):
-        data = Path(shutil.copytree(stopped, tmp_path / str(number)))
-        connection = sqlite3.connect(data / "ledger.db", isolation_level=None)
-        assert connection.execute(statement).rowcount >= 1
-        connection.close()
-        commands.append(("check", "--data", str(data)))
-    for result, (statement, words) in zip(run_together(*commands), CHANGES.items(), strict=True):
-        assert result.returncode == 1, statement
-        assert "Traceback" not in result.stderr, (statement, result.stderr[-600:])
-        assert words in next(line for line in result.stdout.splitlines() if line.startswith("FAIL  ")), result
+    with opened(copied) as tables:
+        rows = {f"entry_{index}": tables.entry(index) for index in (6, 7)}
+        assert tables.change(statement.format(**rows)) >= 1
+    result = run_ledger("check", data=copied)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr, result.stderr[-600:]
+    assert CHANGES[statement] in next(line for line in result.stdout.splitlines() if line.startswith("FAIL  ")), result
 
 
-def test_check_changes_nothing(stopped: Path) -> None:
-    before = {name: digest for name, digest in digests(stopped).items() if not name.endswith(("-shm", "-wal"))}
+def test_check_changes_nothing(stopped: Settings) -> None:
+    rows = contents(stopped)
+    before = {name: digest for name, digest in digests(stopped.data).items() if not name.endswith(("-shm", "-wal"))}
     done(run_ledger("check", "--replay", data=stopped))
-    after = digests(stopped)
+    after = digests(stopped.data)
+    assert contents(stopped) == rows
     assert {name: digest for name, digest in after.items() if name in before} == before
     # SQLite's own shared memory and an empty journal may be left; nothing else is made.
     assert {name.removesuffix("-shm").removesuffix("-wal") for name in after} == set(before)
@@ -124,7 +132,7 @@ def test_check_beside_a_service_under_load(service: Service) -> None:
     try:
         for _ in range(2):
             before = service.size()
-            sizes += [before, checked_sizes(done(run_ledger("check", "--replay", data=service.data)))[0]]
+            sizes += [before, checked_sizes(done(run_ledger("check", "--replay", data=service.settings)))[0]]
     finally:
         stop.set()
         for worker in workers:

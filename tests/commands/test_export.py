@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.outcomes import digests, done, post, refused, run_together
+from tests.ledgers import Ledger
 from tests.running import Service, eventually, read_json, run_ledger, run_verifier
 
 FILES = {"README.txt", "disclosures.jsonl", "entries.jsonl", "ledger-verify.pyz", "manifest.json"}
@@ -17,7 +18,7 @@ def filled(service: Service) -> Service:
     """The service with a few dozen events, all of them under the root log."""
     key = service.create_key(label="an exported agent")["key"]
     post(service, key, *(f"export-{number}" for number in range(40)))
-    done(run_ledger("root", "close", data=service.data))
+    done(run_ledger("root", "close", data=service.settings))
     return service
 
 
@@ -32,7 +33,7 @@ def _verify(service: Service, folder: Path) -> str:
 def test_export_everything(filled: Service, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "evidence"
     size = filled.size()
-    output = done(run_ledger("export", "--out", str(folder), data=filled.data))
+    output = done(run_ledger("export", "--out", str(folder), data=filled.settings))
     origin = read_json(folder / "manifest.json")["origin"]
     assert output == f"{folder}: entries 0 to {size - 1} of {origin}\n"
     assert {path.name for path in folder.iterdir()} == FILES
@@ -44,9 +45,8 @@ def test_export_everything(filled: Service, tmp_path: Path) -> None:
 
 def test_export_range(filled: Service, tmp_path: Path) -> None:
     whole, part = tmp_path / "whole", tmp_path / "part"
-    for result in run_together(
-        ("export", "--out", str(whole)), ("export", "--out", str(part), "--from", "5", "--to", "23"), data=filled.data
-    ):
+    commands = ("export", "--out", str(whole)), ("export", "--out", str(part), "--from", "5", "--to", "23")
+    for result in run_together(*commands, data=filled.settings):
         done(result)
     lines = (whole / "entries.jsonl").read_bytes().splitlines()
     assert (part / "entries.jsonl").read_bytes().splitlines() == lines[5:23]
@@ -57,7 +57,8 @@ def test_export_range(filled: Service, tmp_path: Path) -> None:
 
 def test_export_disclose_all(filled: Service, tmp_path: Path) -> None:
     folder = tmp_path / "evidence"
-    done(run_ledger("export", "--out", str(folder), "--disclose", "all", "--from", "4", "--to", "10", data=filled.data))
+    some = ("--disclose", "all", "--from", "4", "--to", "10")
+    done(run_ledger("export", "--out", str(folder), *some, data=filled.settings))
     disclosed = [json.loads(line) for line in (folder / "disclosures.jsonl").read_bytes().splitlines()]
     assert [line["index"] for line in disclosed] == list(range(4, 10))
     # An event of these tests has two arguments and a principal.
@@ -68,22 +69,22 @@ def test_export_existing_target(filled: Service, tmp_path: Path) -> None:
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "mine").write_text("precious")
     before = digests(tmp_path)
-    refused(run_ledger("export", "--out", str(tmp_path / "evidence"), data=filled.data), "exists already")
+    refused(run_ledger("export", "--out", str(tmp_path / "evidence"), data=filled.settings), "exists already")
     assert digests(tmp_path) == before
 
 
 def test_export_empty_range(filled: Service, tmp_path: Path) -> None:
     size = filled.size()
     base = ("export", "--out", str(tmp_path / "evidence"))
-    for result in run_together((*base, "--from", "7", "--to", "7"), (*base, "--from", str(size)), data=filled.data):
+    for result in run_together((*base, "--from", "7", "--to", "7"), (*base, "--from", str(size)), data=filled.settings):
         refused(result, f"to <= {size}")
     assert not list(tmp_path.iterdir())
 
 
-def test_export_before_the_root_log_has_it(fresh_ledger: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+def test_export_before_the_root_log_has_it(fresh_ledger: Ledger, tmp_path: Path) -> None:
     """Without a service nothing is committed, and the export says what it lacks."""
-    data, keys = fresh_ledger
-    result = run_ledger("export", "--out", str(tmp_path / "evidence"), data=data)
+    place, keys = fresh_ledger
+    result = run_ledger("export", "--out", str(tmp_path / "evidence"), data=place)
     assert "entries 0 to 2" in done(result)
     assert "not in the root log yet" in result.stderr
     assert read_json(tmp_path / "evidence" / "manifest.json")["root"] is None
@@ -92,9 +93,7 @@ def test_export_before_the_root_log_has_it(fresh_ledger: tuple[Path, dict[str, s
     assert "tamper-detecting" in verified.stdout
 
 
-def test_export_after_the_service_equals_export_beside_it(
-    fresh_ledger: tuple[Path, dict[str, str]], tmp_path: Path
-) -> None:
+def test_export_after_the_service_equals_export_beside_it(fresh_ledger: Ledger, tmp_path: Path) -> None:
     beside, after = tmp_path / "beside", tmp_path / "after"
     with Service(*fresh_ledger, "--root-interval", "0.05") as service:
         post(service, service.create_key()["key"], "one", "two", "three")
@@ -106,8 +105,8 @@ def test_export_after_the_service_equals_export_beside_it(
                 return client.get(f"/api/v1/receipts/{item['event_id']}").json()["root"] is not None
 
         eventually(committed, "the root log to commit the head")
-        done(run_ledger("export", "--out", str(beside), "--to", str(size), data=service.data))
+        done(run_ledger("export", "--out", str(beside), "--to", str(size), data=service.settings))
         service.kill()
-    done(run_ledger("export", "--out", str(after), "--to", str(size), data=service.data))
+    done(run_ledger("export", "--out", str(after), "--to", str(size), data=service.settings))
     _verify(service, after)
     assert digests(after) == digests(beside)

@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from tests.commands.outcomes import WAIT_SECONDS, done, refused, run_together, write_rows
+from tests.ledgers import Ledger
 from tests.running import Service, environment, event, eventually, run_ledger
 
 
@@ -155,7 +156,7 @@ def test_import_killed_and_run_again(service: Service, key: str, tmp_path: Path)
     assert service.size() == before + total
 
 
-def test_import_goes_on_when_the_service_comes_back(fresh_ledger: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+def test_import_goes_on_when_the_service_comes_back(fresh_ledger: Ledger, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with Service(*fresh_ledger, "--port", str(port)) as service:

@@ -8,12 +8,16 @@ import re
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ledger.settings import Settings
 from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, digests, done, refused, run_together
-from tests.running import Service, environment, eventually, run_ledger
+from tests.ledgers import Ledger, Room
+from tests.running import Service, environment, eventually, run_ledger, variables
+from tests.tables import contents, opened
 
 _UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _VKEY_END = r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*"
@@ -57,18 +61,56 @@ def test_init_makes_private_files(tmp_path: Path) -> None:
     assert files == dict.fromkeys(("ledger.db", "keystore.db", "master.key", "serve.lock"), 0o600)
 
 
+@pytest.mark.only_on("postgres", why="of SQLite it is the test before")
+def test_init_in_a_database_makes_private_files(room: Room) -> None:
+    """The directory holds what the database must not have, and nothing of what it has."""
+    place = room.new()
+    result = run_ledger("init", data=place)
+    done(result)
+    assert _mode(place.data) == 0o700
+    files = {path.name: _mode(path) for path in place.data.iterdir()}
+    assert files.pop("ledger-verify.pyz") & 0o022 == 0
+    assert files == dict.fromkeys(("keystore.db", "master.key", "serve.lock"), 0o600)
+    assert f"Next: ledger serve --data {place.data} --database-url URL" in result.stderr
+
+
 def test_serve_makes_private_files(service: Service) -> None:
     names = {path.name: path for path in service.data.iterdir() if path.name not in ("ledger-verify.pyz", "guard")}
     files = {name: _mode(path) for name, path in names.items()}
     assert set(files.values()) == {0o600}
-    assert {"serve.sock", "ledger.db-wal", "ledger.db-shm"} <= set(files)
+    in_the_file = {"serve.sock", "ledger.db", "ledger.db-wal", "ledger.db-shm"}
+    assert in_the_file & set(files) == (set() if service.settings.shared else in_the_file)
 
 
-def test_init_twice_changes_nothing(fresh_ledger: tuple[Path, dict[str, str]]) -> None:
-    data, _ = fresh_ledger
-    before = digests(data)
-    refused(run_ledger("init", "--origin", "other.example.com", data=data), "already", "nothing was changed")
-    assert digests(data) == before
+def test_init_twice_changes_nothing(fresh_ledger: Ledger) -> None:
+    place, _ = fresh_ledger
+    before = digests(place.data), contents(place)
+    refused(run_ledger("init", "--origin", "other.example.com", data=place), "already", "nothing was changed")
+    assert (digests(place.data), contents(place)) == before
+
+
+@pytest.mark.only_on("postgres", why="two data directories on SQLite have two databases")
+def test_init_from_another_directory_changes_nothing(fresh_ledger: Ledger, tmp_path: Path) -> None:
+    """Whose database it is does not depend on whose directory is empty."""
+    place, _ = fresh_ledger
+    before = contents(place)
+    refused(run_ledger("init", data=replace(place, data=tmp_path / "other")), "already", "nothing was changed")
+    assert contents(place) == before
+    assert checked_sizes(done(run_ledger("check", data=place))) == [3, 3]
+
+
+@pytest.mark.only_on("postgres", why="of SQLite it is the test of two files that stand in the way")
+def test_init_in_a_database_that_cannot_be_used(room: Room) -> None:
+    place = room.new()
+    nowhere = replace(place, database_url=str(place.database_url).replace("/ledger_test_", "/no_such_"))
+    refused(run_ledger("init", data=nowhere), "the database cannot be used", "does not exist")
+    with opened(place) as tables:
+        tables.change("create table heads (ours integer)")
+    refused(run_ledger("init", data=place), "heads")
+    with opened(place) as tables:
+        tables.change("drop table heads")
+    done(run_ledger("init", data=place))
+    assert checked_sizes(done(run_ledger("check", data=place))) == [3, 3]
 
 
 def test_init_bad_origin(tmp_path: Path) -> None:
@@ -110,32 +152,43 @@ def test_init_failed_half_way_leaves_no_ledger(tmp_path: Path, obstacle: str) ->
     assert checked_sizes(done(run_ledger("check", data=data))) == [3, 3]
 
 
-def test_init_killed_half_way(tmp_path: Path) -> None:
+def _begin(place: Settings) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "ledger", "init", "--json"]
+    told = environment(**variables(place))
+    return subprocess.Popen(command, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_init_killed_half_way(room: Room) -> None:
     """Killed as soon as one file after another appears: there is a whole ledger or none, and init can be run again."""
-    data = tmp_path / "data"
+    place = room.new()
     for name in ("master.key", "keystore.db", "ledger.new"):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ledger", "init", "--data", str(data)],
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        eventually(lambda name=name, process=process: (data / name).exists() or process.poll() is not None, name)
+        process = _begin(place)
+        eventually(lambda name=name, process=process: (place.data / name).exists() or process.poll() is not None, name)
         process.kill()
-        process.wait(WAIT_SECONDS)
-    if not (data / "ledger.db").exists():
-        done(run_ledger("init", data=data))
-    assert checked_sizes(done(run_ledger("check", "--replay", data=data))) == [3, 3]
-    assert not [path for path in data.iterdir() if path.name.startswith("ledger.new")]
+        process.communicate(timeout=WAIT_SECONDS)
+    if run_ledger("check", data=place).returncode != 0:
+        done(run_ledger("init", data=place))
+    assert checked_sizes(done(run_ledger("check", "--replay", data=place))) == [3, 3]
+    assert not [path for path in place.data.iterdir() if path.name.startswith("ledger.new")]
 
 
-def test_init_twice_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ledger", "init", "--json", "--data", str(tmp_path / "data")]
-    both = [
-        subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+def _one_of_two(first: Settings, second: Settings) -> None:
+    """Of two inits at the same time one makes the ledger, and the other changes nothing."""
+    both = [_begin(place) for place in (first, second)]
     outputs = [process.communicate(timeout=WAIT_SECONDS) for process in both]
-    assert sorted(process.returncode for process in both) == [0, 1]
+    codes = [process.returncode for process in both]
+    assert sorted(codes) == [0, 1]
     assert all("Traceback" not in errors for _, errors in outputs)
-    assert checked_sizes(done(run_ledger("check", data=tmp_path / "data"))) == [3, 3]
+    made = (first, second)[codes.index(0)]
+    assert checked_sizes(done(run_ledger("check", data=made))) == [3, 3]
+
+
+def test_init_twice_at_once(room: Room) -> None:
+    place = room.new()
+    _one_of_two(place, place)
+
+
+@pytest.mark.only_on("postgres", why="two data directories on SQLite have two databases")
+def test_init_from_two_directories_at_once(room: Room) -> None:
+    place = room.new()
+    _one_of_two(place, replace(place, data=place.data.with_name("other")))

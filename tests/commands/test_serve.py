@@ -13,9 +13,8 @@ import httpx
 import pytest
 
 from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, done, misused, post, refused
-from tests.running import Service, environment, event, eventually, guarded, run_ledger
-
-Ledger = tuple[Path, dict[str, str]]
+from tests.ledgers import Ledger, Room
+from tests.running import Service, environment, event, eventually, run_ledger, variables
 
 
 def test_serve_without_ledger(tmp_path: Path) -> None:
@@ -24,9 +23,30 @@ def test_serve_without_ledger(tmp_path: Path) -> None:
     assert not data.exists()
 
 
+@pytest.mark.only_on("postgres", why="a data directory without a database URL has no other place for a ledger")
+def test_serve_database_without_ledger(room: Room) -> None:
+    place = room.new()
+    refused(run_ledger("serve", "--port", "0", data=place), "run `ledger init` first")
+    assert not place.data.exists()
+
+
+@pytest.mark.only_on("sqlite", why="several processes may serve a database")
 def test_serve_twice(service: Service) -> None:
-    refused(run_ledger("serve", "--port", "0", data=service.data), "another process serves", str(service.data))
+    refused(run_ledger("serve", "--port", "0", data=service.settings), "another process serves", str(service.data))
     assert service.size() >= 3
+
+
+@pytest.mark.only_on("postgres", why="a data directory is served by one process")
+def test_serve_twice_from_one_database(service: Service) -> None:
+    """Both answer, each for what the other took, and the second one's end is no concern of the first."""
+    key = service.create_key()["key"]
+    with Service(service.settings, service.keys, log_name="second.stderr") as second:
+        for number, taker in enumerate((service, second, service)):
+            [item] = post(taker, key, f"of-two-{number}")
+            for asked in (service, second):
+                with asked.client(key) as client:
+                    assert client.get(f"/api/v1/receipts/{item['event_id']}").status_code == 200
+    assert post(service, key, "of-two-1") == [item | {"duplicate": True} for item in post(service, key, "of-two-1")]
 
 
 def test_serve_port_in_use(fresh_ledger: Ledger) -> None:
@@ -42,7 +62,7 @@ def test_serve_stopped_as_soon_as_it_says_so(fresh_ledger: Ledger, number: signa
     service = Service(*fresh_ledger)
     service.process.send_signal(number)
     assert service.process.wait(WAIT_SECONDS) == 0
-    assert not (service.data / "serve.sock").exists()
+    assert not service.settings.socket.exists()
 
 
 class _Request:
@@ -86,27 +106,26 @@ def test_serve_answers_what_it_took_before_it_stops(fresh_ledger: Ledger) -> Non
         assert answer.startswith(b"HTTP/1.1 200 "), answer[:300]
         items += json.loads(answer.partition(b"\r\n\r\n")[2])["items"]
     assert sorted(item["leaf_index"] for item in items) == list(range(before, before + 4))
-    assert checked_sizes(done(run_ledger("check", "--replay", data=service.data)))[0] == before + 4
+    assert checked_sizes(done(run_ledger("check", "--replay", data=service.settings)))[0] == before + 4
 
 
 def test_serve_after_kill(fresh_ledger: Ledger) -> None:
-    """A killed service leaves its socket behind; the next one takes it over, and so do the commands."""
+    """A killed service on SQLite leaves its socket behind; the next one takes it over, and so do the commands."""
     service = Service(*fresh_ledger)
     key = service.create_key()["key"]
     [item] = post(service, key, "before")
     assert service.kill() == -signal.SIGKILL
-    assert (service.data / "serve.sock").is_socket()
-    assert "agent" in done(run_ledger("keys", "list", data=service.data))
+    assert service.settings.socket.is_socket() == (not service.settings.shared)
+    assert "agent" in done(run_ledger("keys", "list", data=service.settings))
     service.start()
     with service:
         assert post(service, key, "before") == [item | {"duplicate": True}]
-        assert "agent" in done(run_ledger("keys", "list", data=service.data))
+        assert "agent" in done(run_ledger("keys", "list", data=service.settings))
 
 
 def test_serve_flags_of_environment(fresh_ledger: Ledger) -> None:
-    data, keys = fresh_ledger
-    settings = {
-        "LEDGER_DATA": str(data),
+    place, keys = fresh_ledger
+    settings = variables(place) | {
         "LEDGER_HOST": "127.0.0.2",
         "LEDGER_PORT": "0",
         "LEDGER_ROOT_INTERVAL": "0.05",
@@ -114,7 +133,6 @@ def test_serve_flags_of_environment(fresh_ledger: Ledger) -> None:
         "LEDGER_KEY_HEADER": "X-Vendor-Key X-Other-Key",
         "LEDGER_CORS_ORIGIN": "https://console.example.com",
         "LEDGER_ACCESS_LOG": "1",
-        **guarded(data),
     }
     command = [sys.executable, "-m", "ledger", "serve"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(**settings))
@@ -139,9 +157,9 @@ def test_serve_flag_of_environment_impossible(fresh_ledger: Ledger) -> None:
 
 def test_serve_writes_on_when_nobody_reads_its_log(fresh_ledger: Ledger) -> None:
     """Lines of the log may be lost, as when a pipe breaks; requests may not."""
-    data, keys = fresh_ledger
-    command = [sys.executable, "-m", "ledger", "serve", "--data", str(data), "--port", "0", "--access-log"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(**guarded(data)))
+    place, keys = fresh_ledger
+    command = [sys.executable, "-m", "ledger", "serve", "--port", "0", "--access-log"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(**variables(place)))
     try:
         assert process.stderr is not None
         url = process.stderr.readline().rsplit(" on ", 1)[1].strip()
@@ -154,4 +172,4 @@ def test_serve_writes_on_when_nobody_reads_its_log(fresh_ledger: Ledger) -> None
     finally:
         process.terminate()
         process.wait(WAIT_SECONDS)
-    assert checked_sizes(done(run_ledger("check", data=data)))[0] == 6
+    assert checked_sizes(done(run_ledger("check", data=place)))[0] == 6

@@ -17,7 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.commands.outcomes import WAIT_SECONDS, misused, refused
+from tests.ledgers import Ledger
 from tests.running import environment
+
+pytestmark = pytest.mark.only_on("sqlite", why="what is wrong is in the data directory; test_wrong_database.py")
 
 NOBODY = "http://127.0.0.1:1"
 """A port that no service may have."""
@@ -106,12 +109,10 @@ Outcomes = dict[str, "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    template_ledger: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Outcomes]:
+def outcomes(template_ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     """All command lines of both tables, run a few at a time."""
     folder = tmp_path_factory.mktemp("yard")
-    _furnish(folder, template_ledger[0])
+    _furnish(folder, template_ledger[0].data)
 
     def run(line: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "ledger", *line.split()]

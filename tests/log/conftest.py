@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ledgers to test with: made once, copied for each test."""
 
-import shutil
 from collections.abc import Callable, Iterator
-from itertools import count
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from ledger.settings import Settings
+from tests.ledgers import Room
 from tests.log.world import World, make_ledger
 
 # An example may write to disk, and the machine may be busy.
@@ -16,25 +16,25 @@ settings.register_profile("disk", deadline=None)
 settings.load_profile("disk")
 
 
-@pytest.fixture(scope="session")
-def made_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def made_ledger(make_room: Callable[[], Room], store_kind: str, templates: dict[tuple[str, str], Any]) -> Settings:
     """A ledger with its first entries only; to be copied, never opened."""
-    folder = tmp_path_factory.mktemp("ledger")
-    make_ledger(folder)
-    return folder
+    if ("make_ledger", store_kind) not in templates:
+        templates["make_ledger", store_kind] = place = make_room().new()
+        make_ledger(place)
+    made: Settings = templates["make_ledger", store_kind]
+    return made
 
 
-@pytest.fixture(scope="session")
-def copied(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """Copies a ledger, also many times in one test."""
-    parent, number = tmp_path_factory.mktemp("copies"), count()
-    return lambda source: Path(shutil.copytree(source, parent / str(next(number))))
+@pytest.fixture(scope="module")
+def open_world(made_ledger: Settings, module_room: Room) -> Callable[..., World]:
+    """Opens a fresh ledger: `with open_world() as world`, also many times in one test."""
 
+    def opened(**options: Any) -> World:
+        place = module_room.copy(made_ledger)
+        return World(place, left=lambda: module_room.remove(place), **options)
 
-@pytest.fixture(scope="session")
-def open_world(made_ledger: Path, copied: Callable[[Path], Path]) -> Callable[..., World]:
-    """Opens a fresh ledger: `with open_world() as world`."""
-    return lambda **options: World(copied(made_ledger), **options)
+    return opened
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import psycopg
+
 from ledger.log.errors import OutcomeUnknownError, UnavailableError
 from ledger.log.store import Batch, Build, Head, Known, Store
 
@@ -48,7 +50,7 @@ class FailingStore(AroundStore):
             if fault == "in build":
                 raise UnavailableError("the store is gone")
             if fault == "while writing":
-                return _breaks_off(batches)
+                return _breaks_off(batches, self.store.shared)
             if fault == "unknown, not persisted":
                 raise _RollBackError
             return batches
@@ -73,7 +75,9 @@ class FailingStore(AroundStore):
             raise UnavailableError("the store cannot be read")
 
 
-def _breaks_off(batches: Sequence[Batch]) -> Iterator[Batch]:
-    """All batches are written, and then the disk is full."""
+def _breaks_off(batches: Sequence[Batch], server: bool) -> Iterator[Batch]:
+    """All batches are written, and then the disk is full, as the store's own library puts it."""
     yield from batches
+    if server:
+        raise psycopg.errors.DiskFull("could not extend file: No space left on device")
     raise sqlite3.OperationalError("database or disk is full")

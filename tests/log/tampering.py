@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kinds of tampering with a ledger's file, and what the self-check should say of each.
+"""Kinds of tampering with a ledger's tables, and what the self-check should say of each.
 
 They are for the ledger that `grow` makes: two full tiles of entries, two closed days, sealed fields, a revoked key.
 """
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 
 from tests.log.world import DAY, NOON, World, event, revoke
+from tests.tables import TENANT, Tables
 
-ROOT, TENANT = 0, 1
-Tamper = Callable[[sqlite3.Connection], object]
+ROOT = 0
+Tamper = Callable[[Tables], object]
 
 # Where things are in the tenant's log. The rest are reports of calls.
 CREATED, REVOKED, MANIFEST = 3, 4, 5
@@ -35,84 +33,90 @@ def grow(world: World) -> None:
     world.commit_heads()
 
 
-def alter(path: Path, change: Tamper) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("begin")
-        change(connection)
-        connection.execute("commit")
-
-
-def at(log: int, index: int) -> int:
-    return log << 40 | index
-
-
 def column(name: str, value: object, index: int, log: int = TENANT) -> Tamper:
-    return lambda db: changed(db, f"update entries set {name} = ? where position = ?", value, at(log, index))
+    return lambda db: changed(db, f"update entries set {name} = ? where {db.entry(index, log)}", value)
 
 
-def changed(db: sqlite3.Connection, sql: str, *values: object) -> None:
-    assert db.execute(sql, values).rowcount == 1, sql
+def changed(db: Tables, sql: str, *values: object) -> None:
+    assert db.change(sql, *values) == 1, sql
 
 
-def flip(table: str, name: str, key: str, value: int, byte: int = -1) -> Tamper:
-    """One bit of a byte of a blob."""
+def flip(name: str, index: int, byte: int = -1, log: int = TENANT) -> Tamper:
+    """One bit of a byte of an entry's bytes."""
+    return lambda db: flip_where(db, "entries", name, db.entry(index, log), byte)
 
-    def change(db: sqlite3.Connection) -> None:
-        [data] = db.execute(f"select {name} from {table} where {key} = ?", (value,)).fetchone()
-        bits = bytearray(data)
-        bits[byte] ^= 1
-        changed(db, f"update {table} set {name} = ? where {key} = ?", bytes(bits), value)
 
-    return change
+def flip_tile(name: str, number: int, byte: int = -1) -> Tamper:
+    """The same of a full tile."""
+    return lambda db: flip_where(db, "tiles", name, db.tile(number), byte)
+
+
+def flip_where(db: Tables, table: str, name: str, where: str, byte: int) -> None:
+    [(data,)] = db.ask(f"select {name} from {table} where {where}")
+    bits = bytearray(data)
+    bits[byte] ^= 1
+    changed(db, f"update {table} set {name} = ? where {where}", bytes(bits))
 
 
 def edit(old: bytes, new: bytes, index: int, log: int = TENANT) -> Tamper:
     """A leaf with some bytes replaced, as somebody who wants another story would."""
 
-    def change(db: sqlite3.Connection) -> None:
-        [leaf] = db.execute("select leaf from entries where position = ?", (at(log, index),)).fetchone()
+    def change(db: Tables) -> None:
+        [(leaf,)] = db.ask(f"select leaf from entries where {db.entry(index, log)}")
         assert leaf.count(old) == 1
-        changed(db, "update entries set leaf = ? where position = ?", leaf.replace(old, new), at(log, index))
+        column("leaf", leaf.replace(old, new), index, log)(db)
 
     return change
+
+
+ROW = "event_id type governing recorded_at key_id agent_id tool_name verdict mode env request data_key leaf sealed"
 
 
 def swap(first: int, second: int, *, whole: bool) -> Tamper:
     """Two entries change places, whole rows or leaves alone."""
-    names = (
-        "event_id type governing recorded_at key_id agent_id tool_name verdict mode env request data_key leaf sealed"
-    )
-    columns = ", ".join(names.split() if whole else ["leaf"])
+    names = ROW.split() if whole else ["leaf"]
 
-    def change(db: sqlite3.Connection) -> None:
-        rows = [
-            db.execute(f"select {columns} from entries where position = ?", (at(TENANT, i),)).fetchone()
-            for i in (first, second)
-        ]
-        for place, row in zip((second, first), rows, strict=True):
-            db.execute(
-                f"update entries set ({columns}) = ({', '.join('?' * len(row))}) where position = ?",
-                (*row, at(TENANT, place)),
-            )
+    def change(db: Tables) -> None:
+        rows = [db.ask(f"select {', '.join(names)} from entries where {db.entry(i)}")[0] for i in (first, second)]
+        settings = ", ".join(f"{name} = ?" for name in names)
+        for index, row in zip((second, first), rows, strict=True):
+            changed(db, f"update entries set {settings} where {db.entry(index)}", *row)
 
     return change
 
 
+def add_copy(of: int, index: int) -> Tamper:
+    """One more entry behind the others, the same as an earlier one."""
+
+    def change(db: Tables) -> None:
+        names = [*db.place(index), *ROW.split()]
+        [row] = db.ask(f"select {', '.join(ROW.split())} from entries where {db.entry(of)}")
+        marks = ", ".join("?" * len(names))
+        values = (*db.place(index).values(), *row)
+        changed(db, f"insert into entries ({', '.join(names)}) values ({marks})", *values)
+
+    return change
+
+
+def take_from(name: str, index: int, source: int) -> Tamper:
+    """A column of an entry gets the value of another's."""
+    value = "select {} from entries where {}"
+    return lambda db: changed(
+        db, f"update entries set {name} = ({value.format(name, db.entry(source))}) where {db.entry(index)}"
+    )
+
+
 def delete(index: int, log: int = TENANT) -> Tamper:
-    return lambda db: changed(db, "delete from entries where position = ?", at(log, index))
+    return lambda db: changed(db, f"delete from entries where {db.entry(index, log)}")
 
 
 def head(name: str, value: object, log: int = TENANT) -> Tamper:
-    return lambda db: changed(db, f"update heads set {name} = ? where log_number = ?", value, log)
+    return lambda db: changed(db, f"update heads set {name} = ? where log_number = {log}", value)
 
 
-def old_checkpoint(db: sqlite3.Connection) -> None:
-    [note] = db.execute("select checkpoint from committed_heads order by size limit 1").fetchone()
+def old_checkpoint(db: Tables) -> None:
+    [(note,)] = db.ask("select checkpoint from committed_heads order by size limit 1")
     head("checkpoint", note)(db)
-
-
-def tile(number: int) -> int:
-    return at(TENANT, number)
 
 
 def commitment(change_to: str, *values: object) -> Tamper:
@@ -121,16 +125,16 @@ def commitment(change_to: str, *values: object) -> Tamper:
 
 
 def committed(sql: str, *values: object) -> Tamper:
-    def change(db: sqlite3.Connection) -> None:
-        [index] = db.execute("select min(root_index) from committed_heads").fetchone()
+    def change(db: Tables) -> None:
+        [(index,)] = db.ask("select min(root_index) from committed_heads")
         changed(db, sql.replace(":first", str(index)), *values)
 
     return change
 
 
-def other_note(db: sqlite3.Connection) -> None:
+def other_note(db: Tables) -> None:
     """A commitment whose checkpoint is a real one, but a later one."""
-    [note] = db.execute("select checkpoint from heads where log_number = 1").fetchone()
+    [(note,)] = db.ask("select checkpoint from heads where log_number = 1")
     commitment("checkpoint = ?", note)(db)
 
 
@@ -140,17 +144,10 @@ def day_checkpoint(source: str, date: str) -> Tamper:
 
 # Name: how to tamper, the check that fails, its first index.
 TENANT_ROWS: dict[str, tuple[Tamper, str, int]] = {
-    "leaf: last byte": (flip("entries", "leaf", "position", at(TENANT, 77)), "entries", 77),
-    "leaf: first byte": (flip("entries", "leaf", "position", at(TENANT, 77), 0), "entries", 77),
+    "leaf: last byte": (flip("leaf", 77), "entries", 77),
+    "leaf: first byte": (flip("leaf", 77, 0), "entries", 77),
     "leaf: empty": (column("leaf", b"", 77), "entries", 77),
-    "leaf: a genesis in the middle": (
-        lambda db: db.execute(
-            "update entries set leaf = (select leaf from entries where position = ?) where position = ?",
-            (at(TENANT, 0), at(TENANT, 9)),
-        ),
-        "ids",
-        9,
-    ),
+    "leaf: a genesis in the middle": (take_from("leaf", 9, 0), "ids", 9),
     "leaf: another verdict": (edit(b'"verdict":"allow"', b'"verdict":"deny"', 77), "columns", 77),
     "leaf: white space": (edit(b',"env"', b', "env"', 77), "entries", 77),
     "leaf: another source": (edit(b"localhost/log", b"elsewhere/log", 77), "entries", 77),
@@ -162,8 +159,8 @@ TENANT_ROWS: dict[str, tuple[Tamper, str, int]] = {
     "leaf: another call": (edit(b'"call_id":"fill-77"', b'"call_id":"fill-78"', 77), "columns", 77),
     "leaf: the same in the second tile": (edit(b'"subject":"', b'"subject":"x', 377), "tiles", 256),
     "leaf: the same at the edge": (edit(b'"subject":"', b'"subject":"x', 577), "head", SIZE - 1),
-    "leaf: first entry": (flip("entries", "leaf", "position", at(TENANT, 0)), "entries", 0),
-    "leaf: governing, not JSON": (flip("entries", "leaf", "position", at(TENANT, CREATED)), "entries", CREATED),
+    "leaf: first entry": (flip("leaf", 0), "entries", 0),
+    "leaf: governing, not JSON": (flip("leaf", CREATED), "entries", CREATED),
     "leaf: governing, revokes another key": (edit(b'"key_id":"0', b'"key_id":"1', REVOKED), "entries", REVOKED),
     "leaf: governing, expires never": (
         edit(b'"key_id"', b'"expires_at":"never","key_id"', CREATED),
@@ -175,28 +172,16 @@ TENANT_ROWS: dict[str, tuple[Tamper, str, int]] = {
     "leaf: record, another text": (edit(b'"policy_version":"7"', b'"policy_version":"8"', MANIFEST), "tiles", 0),
     "rows swapped": (swap(77, 78, whole=True), "columns", 77),
     "leaves swapped": (swap(77, 78, whole=False), "ids", 77),
-    "row added": (
-        lambda db: db.execute(
-            "insert into entries select position + 1, event_id, type, governing, recorded_at, key_id, agent_id, "
-            "tool_name, verdict, mode, env, null, request, data_key, leaf, sealed from entries where position = ?",
-            (at(TENANT, SIZE - 1),),
-        ),
-        "entries",
-        SIZE,
-    ),
+    "row added": (add_copy(SIZE - 1, SIZE), "entries", SIZE),
     "row deleted": (delete(77), "entries", 77),
     "first row deleted": (delete(0), "entries", 0),
     "last row deleted": (delete(SIZE - 1), "entries", SIZE - 1),
     "governing row deleted": (delete(REVOKED), "entries", REVOKED),
-    "all rows deleted": (
-        lambda db: db.execute("delete from entries where position >= ?", (at(TENANT, 0),)),
-        "entries",
-        0,
-    ),
+    "all rows deleted": (lambda db: db.change(f"delete from entries where {db.entries()}"), "entries", 0),
     "column event_id": (column("event_id", bytes(16), 77), "ids", 77),
     "column type": (column("type", "call.decided", 77), "columns", 77),
-    "column governing": (column("governing", 0, REVOKED), "columns", REVOKED),
-    "column governing of a call": (column("governing", 1, 77), "columns", 77),
+    "column governing": (column("governing", False, REVOKED), "columns", REVOKED),
+    "column governing of a call": (column("governing", True, 77), "columns", 77),
     "column recorded_at": (column("recorded_at", NOON + 1, 77), "columns", 77),
     "column key_id": (column("key_id", "other", 77), "columns", 77),
     "column key_id taken away": (column("key_id", None, 77), "columns", 77),
@@ -206,22 +191,15 @@ TENANT_ROWS: dict[str, tuple[Tamper, str, int]] = {
     "column mode": (column("mode", "observe", 77), "columns", 77),
     "column env": (column("env", "staging", 77), "columns", 77),
     "column verdict of a record": (column("verdict", "allow", MANIFEST), "columns", MANIFEST),
-    "sealed: flipped": (flip("entries", "sealed", "position", at(TENANT, 77)), "disclosures", 77),
+    "sealed: flipped": (flip("sealed", 77), "disclosures", 77),
     "sealed: too short": (column("sealed", b"x", 77), "disclosures", 77),
     "sealed: taken away": (column("sealed", None, 77), "disclosures", 77),
     "sealed: key taken away": (column("data_key", None, 77), "disclosures", 77),
-    "sealed: another entry's": (
-        lambda db: db.execute(
-            "update entries set sealed = (select sealed from entries where position = ?) where position = ?",
-            (at(TENANT, 78), at(TENANT, 77)),
-        ),
-        "disclosures",
-        77,
-    ),
-    "tile: flipped": (flip("tiles", "hashes", "position", tile(0)), "tiles", 0),
-    "tile: second, flipped": (flip("tiles", "hashes", "position", tile(1), 0), "tiles", 256),
-    "tile: root flipped": (flip("tiles", "root", "position", tile(1)), "tiles", 256),
-    "tile: deleted": (lambda db: changed(db, "delete from tiles where position = ?", tile(1)), "tiles", 256),
+    "sealed: another entry's": (take_from("sealed", 77, 78), "disclosures", 77),
+    "tile: flipped": (flip_tile("hashes", 0), "tiles", 0),
+    "tile: second, flipped": (flip_tile("hashes", 1, 0), "tiles", 256),
+    "tile: root flipped": (flip_tile("root", 1), "tiles", 256),
+    "tile: deleted": (lambda db: changed(db, f"delete from tiles where {db.tile(1)}"), "tiles", 256),
     "head: root": (head("root", bytes(32)), "head", SIZE - 1),
     "head: smaller": (head("size", SIZE - 1), "head", SIZE - 2),
     "head: larger": (head("size", SIZE + 1), "entries", SIZE),
@@ -233,9 +211,9 @@ TENANT_ROWS: dict[str, tuple[Tamper, str, int]] = {
 }
 
 ROOT_ROWS: dict[str, tuple[Tamper, str, int | None]] = {
-    "leaf: not JSON": (flip("entries", "leaf", "position", at(ROOT, 4)), "entries", 4),
-    "line": (commitment("line = zeroblob(90)"), "commitments", 3),
-    "line: another text": (commitment("line = X'0A'"), "commitments", 3),
+    "leaf: not JSON": (flip("leaf", 4, log=ROOT), "entries", 4),
+    "line": (commitment("line = ?", bytes(90)), "commitments", 3),
+    "line: another text": (commitment("line = ?", b"\n"), "commitments", 3),
     "line: another place": (commitment("position = 1"), "commitments", 3),
     "line: another size": (commitment("size = 7"), "commitments", 3),
     "line: another log": (commitment("log_number = 0"), "commitments", 3),

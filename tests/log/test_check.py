@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The self-check against every kind of tampering with the file: it names what is wrong and the first place.
+"""The self-check against every kind of tampering with the tables: it names what is wrong and the first place.
 
 The ledger is checked as a service that runs on sees it, and as a process sees it that opens it afterwards. Where the
 state cannot even be loaded the ledger does not open, and says which entry is at fault.
@@ -7,50 +7,55 @@ state cannot even be loaded the ledger does not open, and says which entry is at
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 from ledger_verify import verify_receipt
 
 from ledger.log.entry import read_envelope
 from ledger.log.errors import DamagedError, LedgerError
-from tests.log.tampering import REFUSALS, ROOT_ROWS, SIZE, TENANT, TENANT_ROWS, Tamper, alter, edit, flip, grow, tile
+from ledger.settings import Settings
+from tests.ledgers import Room
+from tests.log.tampering import REFUSALS, ROOT_ROWS, SIZE, TENANT_ROWS, Tamper, edit, flip_tile, grow
 from tests.log.world import World
 from tests.running import run_ledger
+from tests.tables import TENANT, Tables, alter, opened
 
 Finding = tuple[str, str, int | None]
 Tampered = Callable[..., list[Finding]]
 
 
 @pytest.fixture(scope="module")
-def grown(open_world: Callable[..., World]) -> Path:
-    with open_world() as world:
+def grown(made_ledger: Settings, module_room: Room) -> Settings:
+    place = module_room.copy(made_ledger)
+    with World(place) as world:
         grow(world)
         assert world.problems() == []
-    return world.folder
+    return place
 
 
 @pytest.fixture
-def folder(grown: Path, copied: Callable[[Path], Path]) -> Path:
-    return copied(grown)
+def place(grown: Settings, room: Room) -> Settings:
+    return room.copy(grown)
 
 
 @pytest.fixture(params=["opened before", "opened after"])
-def tampered(request: pytest.FixtureRequest, folder: Path) -> Iterator[Tampered]:
+def tampered(request: pytest.FixtureRequest, place: Settings) -> Iterator[Tampered]:
     """Tampers with the file behind a service's back, or before a ledger is opened on it; gives what is found."""
     worlds = list[World]()
 
     def tamper(change: Tamper, refusal: str | None = None) -> list[Finding]:
         if request.param == "opened before":
-            worlds.append(World(folder))
-        alter(folder / "ledger.db", change)
+            worlds.append(World(place))
+        alter(place, change)
         if request.param == "opened after":
             if refusal is not None:
                 with pytest.raises(LedgerError, match=refusal):
-                    World(folder, read_only=True)
+                    World(place, read_only=True)
                 return []
-            worlds.append(World(folder, read_only=True))
+            worlds.append(World(place, read_only=True))
         return worlds[0].problems()
 
     yield tamper
@@ -62,8 +67,8 @@ def rows(table: dict[str, Any]) -> list[Any]:
     return [pytest.param(*row, REFUSALS.get(name), id=name) for name, row in table.items()]
 
 
-def test_untampered_ledger_passes(folder: Path) -> None:
-    with World(folder) as world:
+def test_untampered_ledger_passes(place: Settings) -> None:
+    with World(place) as world:
         assert world.problems() == [] and world.size == SIZE
         # Genesis, the tenant's log, the verifier, then: heads, heads and day, heads and day, heads.
         kinds = [read_envelope(leaf).type for leaf in world.leaves(world.root)][3:]
@@ -96,10 +101,10 @@ def test_tampering_with_the_root_log_is_named(
 @pytest.mark.parametrize(
     "name", ["leaf: another verdict", "tile: deleted", "leaf: governing, revokes another key", "head: root"]
 )
-def test_command_names_the_place_and_exits_1(folder: Path, name: str) -> None:
+def test_command_names_the_place_and_exits_1(place: Settings, name: str) -> None:
     change, check, index = TENANT_ROWS[name]
-    alter(folder / "ledger.db", change)
-    checked = run_ledger("check", "--replay", data=folder)
+    alter(place, change)
+    checked = run_ledger("check", "--replay", data=place)
     assert checked.returncode == 1 and "Traceback" not in checked.stderr
     if name in REFUSALS:
         assert REFUSALS[name] in checked.stderr
@@ -110,38 +115,48 @@ def test_command_names_the_place_and_exits_1(folder: Path, name: str) -> None:
 # What may be gone
 
 
-def test_lost_data_key_is_a_mismatch_while_receipts_withhold(folder: Path) -> None:
+def alter_keys(place: Settings, statement: str) -> None:
+    with closing(sqlite3.connect(place.keystore, isolation_level=None)) as connection:
+        assert connection.execute(statement).rowcount > 0
+
+
+def test_lost_data_key_is_a_mismatch_while_receipts_withhold(place: Settings) -> None:
     """No entry says that a key was destroyed on purpose, so its loss is one."""
-    with World(folder) as world:
+    with World(place) as world:
         before = world.receipt(77, disclose=True)
-        alter(world.settings.keystore, lambda db: db.execute("delete from data_keys"))
-    with World(folder) as world:
+        alter_keys(place, "delete from data_keys")
+    with World(place) as world:
         assert world.problems() == [("tenant", "disclosures", 2)]
         assert len(verify_receipt(before, world.keys).disclosures) == 3
         assert verify_receipt(world.receipt(77, disclose=True), world.keys).disclosures == []
 
 
-def test_damaged_data_key_is_no_erasure(folder: Path) -> None:
-    alter(folder / "keystore.db", lambda db: db.execute("update data_keys set sealed = zeroblob(length(sealed))"))
-    with World(folder) as world:
+def test_damaged_data_key_is_no_erasure(place: Settings) -> None:
+    alter_keys(place, "update data_keys set sealed = zeroblob(length(sealed))")
+    with World(place) as world:
         [(log, check, index)] = world.problems()
         assert (log, check) == ("tenant", "disclosures") and index == 2, "the label of the owner's key"
 
 
-def test_dedup_key_that_is_gone_is_named(folder: Path) -> None:
+def test_dedup_key_that_is_gone_is_named(place: Settings) -> None:
     """A service without it would take the call a second time."""
-    alter(folder / "ledger.db", lambda db: db.execute("update entries set dedup = null, request = null"))
-    with World(folder) as world:
+    alter(place, lambda db: db.change("update entries set dedup = null, request = null"))
+    with World(place) as world:
         assert world.problems() == [("tenant", "columns", 6)]
 
 
-def test_damaged_index_is_named(folder: Path) -> None:
-    def unhook(db: sqlite3.Connection) -> None:
-        db.execute("pragma writable_schema = on")
-        db.execute("update sqlite_schema set sql = replace(sql, '= 1', '= 0') where name = 'entries_governing'")
+def test_damaged_index_is_named(place: Settings) -> None:
+    def unhook(db: Tables) -> None:
+        db.change("pragma writable_schema = on")
+        db.change("update sqlite_schema set sql = replace(sql, '= 1', '= 0') where name = 'entries_governing'")
 
-    alter(folder / "ledger.db", unhook)
-    with World(folder) as world:
+    if place.shared:
+        # Made without a lock it fails over what is there, and stays, as something that no question may use.
+        with opened(place) as tables, pytest.raises(psycopg.errors.UniqueViolation):
+            tables.change("create unique index concurrently once on entries (log_number)")
+    else:
+        alter(place, unhook)
+    with World(place) as world:
         assert [(log, check) for log, check, _ in world.problems(replay=False)][-1] == ("root", "database")
 
 
@@ -149,28 +164,28 @@ def test_damaged_index_is_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("byte", [0, -1])
-def test_changed_tile_root_is_never_signed_over(folder: Path, byte: int) -> None:
+def test_changed_tile_root_is_never_signed_over(place: Settings, byte: int) -> None:
     """A service that starts on a changed tile would sign a head that does not extend the last one. It refuses to."""
-    alter(folder / "ledger.db", flip("tiles", "root", "position", tile(1), byte))
+    alter(place, flip_tile("root", 1, byte))
     with pytest.raises(DamagedError, match="does not have the root of its head"):
-        World(folder)
+        World(place)
 
 
-def test_changed_leaf_at_the_edge_is_never_signed_over(folder: Path) -> None:
+def test_changed_leaf_at_the_edge_is_never_signed_over(place: Settings) -> None:
     change, _, _ = TENANT_ROWS["leaf: the same at the edge"]
-    alter(folder / "ledger.db", change)
+    alter(place, change)
     with pytest.raises(DamagedError, match="does not have the root of its head"):
-        World(folder)
+        World(place)
 
 
-def test_changed_leaf_of_another_process_is_not_signed_over(folder: Path) -> None:
+def test_changed_leaf_of_another_process_is_not_signed_over(place: Settings) -> None:
     """What was written beside a running service is hashed before it goes on from there."""
-    with World(folder) as world:
+    with World(place) as world:
         before = world.log.committed
-        with World(folder) as other:
+        with World(place) as other:
             [item] = other.report("the other's").items
         head = world.ledger.store.head(TENANT)
-        alter(folder / "ledger.db", edit(b"send_money", b"lend_money", item.leaf_index))
+        alter(place, edit(b"send_money", b"lend_money", item.leaf_index))
         for _ in range(2):
             with pytest.raises(DamagedError):
                 world.report("one more")

@@ -8,10 +8,8 @@ again. Neither may take a forged one, and they must agree on what is only weaker
 import copy
 import json
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,9 @@ from ledger_verify import verify_receipt as outside_receipt
 
 from ledger.log.canonical import encode
 from ledger.log.evidence import known_keys, verify_day, verify_own_receipt, verify_receipt
-from tests.log.world import DAY, NOON, World, make_ledger
+from ledger.settings import Settings
+from tests.ledgers import Room
+from tests.log.world import DAY, NOON, World
 
 Document = dict[str, Any]
 Judge = Callable[[bytes], bool]
@@ -261,12 +261,9 @@ def test_disclosures_belong_to_their_entry_and_stand_in_order(both: Judge, recei
         assert both(encode(document | {"disclosures": shown}) + b"\n")
 
 
-def test_receipt_of_a_fork_is_good_evidence_but_not_ours(tmp_path: Path) -> None:
+def test_receipt_of_a_fork_is_good_evidence_but_not_ours(made_ledger: Settings, room: Room) -> None:
     """Two copies of a ledger with the same keys: what one signed the other's keys verify, its log does not hold."""
-    (tmp_path / "one").mkdir()
-    make_ledger(tmp_path / "one")
-    shutil.copytree(tmp_path / "one", tmp_path / "two")
-    with World(tmp_path / "one") as one, World(tmp_path / "two") as two:
+    with World(room.copy(made_ledger)) as one, World(room.copy(made_ledger)) as two:
         receipts = []
         for world, call_id in ((one, "allowed"), (two, "denied")):
             [item] = world.report(call_id).items

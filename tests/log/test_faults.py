@@ -28,7 +28,7 @@ WAYS = pytest.mark.parametrize("way", FailingStore.WAYS)
 def failing(open_world: Callable[..., World]) -> Iterator[World]:
     with open_world(wrap=FailingStore) as world:
         yield world
-        assert agrees(world)
+        assert world.abandoned or agrees(world)
 
 
 def store_of(world: World) -> FailingStore:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.deployment import TENANT_PARTS
 from ledger.log.entry import read_envelope
 from ledger.log.errors import ConflictError, LedgerError, NotFoundError, UnauthorizedError
 from ledger.log.events import Governing, UnknownEventError, catalogue, read_event
@@ -17,7 +18,7 @@ from ledger.log.sequencer import Appended
 from ledger.log.working_copy import Decide
 from ledger.tenant.state import TenantState
 from tests.log.formats import leaf
-from tests.log.world import DAY, HOUR, NOON, PARTS, TENANT, World, event, live_keys, report_as, revoke
+from tests.log.world import DAY, HOUR, NOON, TENANT, World, event, live_keys, report_as, revoke
 from tests.running import run_ledger
 
 # A step names a key by its number among those made so far, or one that never was.
@@ -32,7 +33,7 @@ STEPS = st.one_of(
 
 def folded(world: World) -> State:
     """The tenant's state from nothing but the leaves."""
-    state = empty_state(PARTS)
+    state = empty_state(TENANT_PARTS)
     for index, data in enumerate(world.leaves()):
         state = state.apply(index, read_event(read_envelope(data)))
     return state
@@ -111,7 +112,7 @@ def test_another_process_folds_the_same_state(world: World) -> None:
     keys = [world.create_key(f"key {i}", expires_at=world.clock() + HOUR if i % 2 else None) for i in range(4)]
     world.together(*map(revoke, keys[:2]))
     world.commit_heads()
-    checked = run_ledger("check", "--replay", data=world.folder)
+    checked = run_ledger("check", "--replay", data=world.settings)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert [line.split()[:3] for line in checked.stdout.splitlines()] == [
         ["ok", world.log.origin, str(world.size)],
@@ -178,7 +179,7 @@ def test_record_and_call_events_change_no_state(world: World) -> None:
 
 
 def test_fold_stops_at_what_it_does_not_know() -> None:
-    state = empty_state(PARTS)
+    state = empty_state(TENANT_PARTS)
     assert state.governing == BEFORE_GENESIS
     for unknown in (leaf(type="key.unheard_of"), leaf(data=b'{"actor":"operator","as_of":2,"key_id":"k","v":2}')):
         with pytest.raises(UnknownEventError):

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,14 +27,16 @@ from ledger.log.fold import LogsState
 from ledger.log.guard import Guard
 from ledger.log.rotation import rotate_key
 from ledger.log.sequencer import Part
-from ledger.log.store import INSTANCE, ROOT_LOG
-from ledger.log.store.sqlite import SqliteStore
+from ledger.log.store import INSTANCE, ROOT_LOG, Head
 from ledger.log.working_copy import Draft, WorkingCopy
+from ledger.settings import Settings
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import SigningKey
-from tests.log.stores import FailingStore
-from tests.log.tampering import alter, head
+from tests.ledgers import Room
+from tests.log.stores import AroundStore, FailingStore
+from tests.log.tampering import head
 from tests.log.world import DAY, NOON, TENANT, World
+from tests.tables import alter
 
 KEY = SigningKey("localhost/root", Ed25519PrivateKey.generate())
 VKEY = KEY.vkey.format()
@@ -192,9 +195,9 @@ def test_copy_that_has_everything_waits_for_a_word(world: World) -> None:
         world.commit_heads()
     world.close()
     with pytest.raises(RollbackError, match="another copy of this ledger signed last"):
-        World(world.folder, world.clock)
+        World(world.settings, world.clock)
     guard_of(world).name_holder("another copy")
-    with World(world.folder, world.clock) as again:
+    with World(world.settings, world.clock) as again:
         assert commit(again, "c") == size + 1
 
 
@@ -238,9 +241,9 @@ def test_what_was_committed_and_not_shown_is_released_at_the_next_start(world: W
         world.commit_heads()
     world.abandon()
     with pytest.raises(UnavailableError, match="rollback guard"):
-        World(world.folder, world.clock)
+        World(world.settings, world.clock)
     stuck.rmdir()
-    with World(world.folder, world.clock) as again:
+    with World(world.settings, world.clock) as again:
         assert released_size(again) == again.root.committed.head.size == world.root.committed.head.size + 1
 
 
@@ -267,17 +270,14 @@ def test_guard_deleted_under_a_running_service_is_written_anew(world: World) -> 
 # At start
 
 
-def other_copy(world: World, copied: Callable[[Path], Path]) -> Path:
+def other_copy(world: World, room: Room) -> Settings:
     """A copy of the data as they are now, whose guard is the original's."""
-    folder = copied(world.folder)
-    shutil.rmtree(folder / "guard")
-    (folder / "guard").symlink_to(world.folder / "guard")
-    return folder
+    return replace(room.copy_beside(world.settings), guard=world.settings.guard)
 
 
-def test_older_database_is_refused_and_stays_readable(world: World, copied: Callable[[Path], Path]) -> None:
+def test_older_database_is_refused_and_stays_readable(world: World, room: Room) -> None:
     old_size = commit(world, "a")
-    old = other_copy(world, copied)
+    old = other_copy(world, room)
     new_size = commit(world, "b", "c")
     world.close()
     before = guard_of(world).path.read_bytes()
@@ -290,7 +290,7 @@ def test_older_database_is_refused_and_stays_readable(world: World, copied: Call
         with pytest.raises(RollbackError, match="behind"):
             readable.ledger.compare_with_guard()
     assert guard_of(world).path.read_bytes() == before
-    with World(world.folder, world.clock) as newest:
+    with World(world.settings, world.clock) as newest:
         assert newest.root.committed.head.size == new_size
 
 
@@ -300,29 +300,27 @@ def test_database_ahead_of_the_guard_is_served(world: World) -> None:
     size = commit(world, "a")
     world.close()
     guard_of(world).path.write_text(note_then)
-    with World(world.folder, world.clock) as again:
+    with World(world.settings, world.clock) as again:
         assert released_size(again) == size
 
 
 @pytest.mark.parametrize("entries", [1, 3])
-def test_database_with_another_history_is_refused(world: World, copied: Callable[[Path], Path], entries: int) -> None:
+def test_database_with_another_history_is_refused(world: World, room: Room, entries: int) -> None:
     """Two copies, each with a guard of its own, went different ways; neither is signed under the other's guard."""
-    fork = copied(world.folder)
+    fork = room.copy_beside(world.settings)
     commit(world, "a")
     with World(fork, world.clock) as other:
         for number in range(entries):
             commit(other, f"b-{number}")
     world.close()
-    shutil.copy(guard_of(world).path, fork / "guard")
+    shutil.copy(guard_of(world).path, fork.data / "guard")
     with pytest.raises(RollbackError, match="another history"):
         World(fork, world.clock)
 
 
-def test_guard_under_a_key_that_the_database_does_not_know_is_refused(
-    world: World, copied: Callable[[Path], Path]
-) -> None:
+def test_guard_under_a_key_that_the_database_does_not_know_is_refused(world: World, room: Room) -> None:
     """The root key was changed after the copy, and the copy went on by itself to the same size."""
-    fork = copied(world.folder)
+    fork = room.copy_beside(world.settings)
     commit(world, "a")
     world.run(rotate_key(world.ledger, world.root, Part(world.log, lambda moment: [])))
     commit(world, "b")
@@ -330,7 +328,7 @@ def test_guard_under_a_key_that_the_database_does_not_know_is_refused(
     with World(fork, world.clock) as other:
         while other.root.committed.head.size < world.root.committed.head.size:
             commit(other, f"c-{other.size}")
-    shutil.copy(guard_of(world).path, fork / "guard")
+    shutil.copy(guard_of(world).path, fork.data / "guard")
     with pytest.raises(RollbackError, match="does not open with its keys"):
         World(fork, world.clock)
 
@@ -340,17 +338,17 @@ def test_guard_of_another_ledger_is_refused(world: World) -> None:
     world.close()
     guard_of(world).path.write_text(Checkpoint("elsewhere/root", 3, bytes(32)).sign(other))
     with pytest.raises(RollbackError, match="another ledger: 'elsewhere/root'"):
-        World(world.folder)
+        World(world.settings)
 
 
 def test_missing_guard_is_refused_for_writing_only(world: World) -> None:
     world.close()
     guard_of(world).path.unlink()
     with pytest.raises(ConfigurationError, match="no rollback guard") as refusal:
-        World(world.folder)
+        World(world.settings)
     assert "ledger guard confirm" in refusal.value.message
     assert not guard_of(world).path.exists()
-    with World(world.folder, read_only=True) as readable:
+    with World(world.settings, read_only=True) as readable:
         assert readable.problems() == []
         assert readable.ledger.compare_with_guard() is None
 
@@ -358,9 +356,9 @@ def test_missing_guard_is_refused_for_writing_only(world: World) -> None:
 # While it is served
 
 
-def test_two_copies_served_under_one_guard_do_not_both_go_on(world: World, copied: Callable[[Path], Path]) -> None:
+def test_two_copies_served_under_one_guard_do_not_both_go_on(world: World, room: Room) -> None:
     """The second to sign for the root log finds that it is behind, signs nothing, and stops altogether."""
-    with World(other_copy(world, copied), world.clock) as second:
+    with World(other_copy(world, room), world.clock) as second:
         size = commit(world, "a")
         second.report("b")
         with pytest.raises(RollbackError):
@@ -369,20 +367,18 @@ def test_two_copies_served_under_one_guard_do_not_both_go_on(world: World, copie
         with pytest.raises(RollbackError, match="nothing is signed") as told:
             second.report("c")
         assert second.ledger.sequencer.halted == told.value.message
-        assert str(world.folder) not in told.value.message, "callers need not know where things are"
+        assert str(world.settings.data) not in told.value.message, "callers need not know where things are"
         assert commit(world, "d") == released_size(world) == size + 1
 
 
 def test_database_rolled_back_under_a_running_service_is_not_signed(world: World) -> None:
-    """The file is overwritten with yesterday's bytes while the service has it open."""
-    yesterday = SqliteStore(world.settings.database, read_only=True)
-    old = yesterday.head(ROOT_LOG)
-    yesterday.close()
+    """The tables are overwritten with yesterday's while the service has them open."""
+    old = world.ledger.store.head(ROOT_LOG)
     commit(world, "a")
     released = released_size(world)
-    alter(world.settings.database, head("size", old.size, ROOT_LOG))
-    alter(world.settings.database, head("root", old.root, ROOT_LOG))
-    alter(world.settings.database, head("checkpoint", old.checkpoint, ROOT_LOG))
+    alter(world.settings, head("size", old.size, ROOT_LOG))
+    alter(world.settings, head("root", old.root, ROOT_LOG))
+    alter(world.settings, head("checkpoint", old.checkpoint, ROOT_LOG))
     world.report("b")
     with pytest.raises(LedgerError, match=r"does not extend|behind"):
         world.commit_heads()
@@ -430,9 +426,27 @@ def test_clock_behind_the_newest_entry_is_a_warning(world: World, capsys: pytest
         assert again.problems() == []
 
 
+def test_log_loaded_while_another_process_commits_is_sound(world: World) -> None:
+    """The head is read, then the other commits, and the root log has more of the log than was read."""
+
+    class Overtaken(AroundStore):
+        def head(self, log_number: int) -> Head:
+            head = self.store.head(log_number)
+            if log_number == TENANT and world.size == head.size:
+                commit(world, "the other's")
+            return head
+
+    size = world.size
+    with World(world.settings, world.clock, wrap=Overtaken) as loaded:
+        assert (loaded.size, world.size) == (size, size + 1)
+        loaded.report("its own")
+        assert loaded.size == size + 2 and loaded.problems() == []
+
+
 def test_vkeys_of_a_rotated_root_log_start_with_the_name_of_the_guard(world: World) -> None:
     world.run(rotate_key(world.ledger, world.root, Part(world.log, lambda moment: [])))
     keys = world.root.committed.state[LogsState].vkeys[world.root.origin]
     assert len(keys) == 2
-    assert Guard.of(world.root, world.folder / "guard").path == Guard(world.folder / "guard", keys[0][1]).path
-    assert os.path.exists(Guard.of(world.root, world.folder / "guard").path)
+    guards = world.settings.data / "guard"
+    assert Guard.of(world.root, guards).path == Guard(guards, keys[0][1]).path
+    assert os.path.exists(Guard.of(world.root, guards).path)

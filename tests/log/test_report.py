@@ -19,6 +19,7 @@ from ledger.log.events.calls import AgentManifestReported, CallReported
 from ledger.log.report import MAX_EVENTS, Reporter, draft_report, read_report
 from ledger.log.working_copy import Draft
 from tests.log.world import World, event
+from tests.tables import dump
 
 CONTRACT = {"id": "c", "type": "pre", "tool": "*", "mode": "enforce"}
 MANIFEST = {"agent_id": "payments-agent", "policy_version": "v7", "contracts": [CONTRACT]}
@@ -255,8 +256,9 @@ def test_data_key_follows_the_subject_and_the_day(world: World) -> None:
 def test_data_subject_is_kept_nowhere(world: World) -> None:
     [draft] = drafted(world, with_payload(reason="r", data_subject="subject-of-this-call"))
     [item] = world.append(draft).items
-    for file in filter(Path.is_file, world.folder.rglob("*")):
+    for file in filter(Path.is_file, world.settings.data.rglob("*")):
         assert b"subject-of-this-call" not in file.read_bytes()
+    assert b"subject-of-this-call" not in dump(world.settings)
     assert b"subject-of-this-call" not in world.receipt(item.leaf_index, disclose=True)
 
 

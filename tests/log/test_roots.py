@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_verify import verify_day_file, verify_receipt
 
+from ledger.deployment import TENANT_PARTS
 from ledger.log.entry import ENTRY_RULE, format_date, read_envelope
 from ledger.log.errors import InvalidRequestError
 from ledger.log.events import read_event
@@ -26,7 +27,7 @@ from ledger.tlog.edge import Edge
 from ledger.tlog.merkle import EMPTY_ROOT
 from tests.log.formats import heads_line
 from tests.log.stores import AroundStore
-from tests.log.world import DAY, NOON, PARTS, TENANT, World
+from tests.log.world import DAY, NOON, TENANT, World
 from tests.tlog.vectors import textbook
 
 
@@ -101,7 +102,7 @@ def with_more_logs(world: World, count: int) -> World:
         record = LogRecord(number, f"{number:016x}", origin, f"tenant-{number}")
         created = LogCreated(origin=origin, vkey=signer.vkey.format())
         world.append(Draft(created, subject=origin, side=(record, secret, pepper)), log=world.root)
-        before = Committed(Head(0, EMPTY_ROOT, "", -1, 0), Edge(), empty_state(PARTS))
+        before = Committed(Head(0, EMPTY_ROOT, "", -1, 0), Edge(), empty_state(TENANT_PARTS))
         copy = WorkingCopy(Log(record, Tree(ledger.store, number, TileCache()), signer, b"", before), NOON, {})
         genesis = LogGenesis(origin=origin, kind="tenant", entry_rule=ENTRY_RULE, vkey=signer.vkey.format())
         copy.add(copy.plan(lambda _, genesis=genesis: [Draft(genesis, subject=genesis.origin)]))  # type: ignore[misc]

@@ -8,12 +8,13 @@ done; what is submitted in one call is one batch.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
 from ledger_verify import TrustedKeys, trusted_keys
 
+from ledger.deployment import TENANT_PARTS, open_ledger, open_store
 from ledger.log.check import check_ledger
 from ledger.log.days import DayDocument
 from ledger.log.entry import IdSource, format_uuid, parse_time
@@ -21,15 +22,16 @@ from ledger.log.events.tenants import TenantCreated
 from ledger.log.fold import LogsState
 from ledger.log.guard import Guard
 from ledger.log.keystore import Keystore
-from ledger.log.ledger import Ledger, Release, data_key, initialise
+from ledger.log.ledger import Release, data_key, initialise
 from ledger.log.receipts import fresh_receipt, receipt
 from ledger.log.report import Reporter, dedup_keys, draft_report, read_report
 from ledger.log.roots import RootLog
 from ledger.log.sequencer import Appended
 from ledger.log.store import ROOT_LOG, Store
 from ledger.log.store.keys import SqliteKeys
+from ledger.log.store.postgres import PostgresStore
 from ledger.log.store.sqlite import SqliteStore
-from ledger.log.vault import Vault, create_master_key, read_master_key
+from ledger.log.vault import Vault, create_master_key
 from ledger.log.working_copy import Decide, Draft, Log, Moment
 from ledger.settings import Settings
 from ledger.tenant.keys import draft_key, require_live, revoke_key
@@ -39,7 +41,6 @@ NOON = parse_time("2026-03-01T12:00:00.000Z")
 HOUR = 3_600_000
 DAY = 24 * HOUR
 TENANT = 1
-PARTS = (TenantState,)
 
 Given = TypeVar("Given")
 
@@ -54,11 +55,12 @@ class Clock:
         return self.now
 
 
-def make_ledger(folder: Path) -> None:
-    """A new ledger in `folder`, made at noon of 2026-03-01, with an owner's key."""
-    settings = Settings(data=folder)
+def make_ledger(settings: Settings) -> None:
+    """A new ledger, made at noon of 2026-03-01, with an owner's key."""
+    settings.data.mkdir(exist_ok=True)
     vault = Vault(create_master_key(settings.master_key_file))
-    store = SqliteStore.initialise(settings.database)
+    url = settings.database_url
+    store = SqliteStore.initialise(settings.database) if url is None else PostgresStore.initialise(url)
     keystore = Keystore(SqliteKeys.initialise(settings.keystore), vault)
     settings.verifier.write_bytes(b"not a verifier")
     tenant_id = format_uuid(IdSource(0).next(NOON))
@@ -69,8 +71,11 @@ def make_ledger(folder: Path) -> None:
         return [Draft(TenantCreated(tenant_id=tenant_id, actor="operator"), subject=tenant_id), owner.draft]
 
     release = Release("0.1.0", "00" * 32)
-    root_vkey, _ = initialise(store, keystore, vault, "localhost", Clock(), PARTS, tenant_id, first_drafts, release)
-    Guard(folder / "guard", root_vkey).initialise(store.head(ROOT_LOG).checkpoint)
+    root_vkey, _ = initialise(
+        store, keystore, vault, "localhost", Clock(), TENANT_PARTS, tenant_id, first_drafts, release
+    )
+    assert settings.guard is not None
+    Guard(settings.guard, root_vkey).initialise(store.head(ROOT_LOG).checkpoint)
     store.close()
     keystore.close()
 
@@ -84,22 +89,23 @@ class World:
 
     def __init__(
         self,
-        folder: Path,
+        settings: Settings,
         clock: Clock | None = None,
         *,
         wrap: Callable[[Store], Store] = unchanged,
         max_queued: int = 20_000,
         read_only: bool = False,
+        left: Callable[[], None] = lambda: None,
     ) -> None:
-        self.folder = folder
+        self.settings = settings
         self._wrap = wrap
+        self._left = left
         self.clock = clock or Clock()
-        self.settings = Settings(data=folder, guard=folder / "guard")
-        vault = Vault(read_master_key(self.settings.master_key_file, None))
-        store = wrap(SqliteStore(self.settings.database, read_only=read_only))
-        keystore = Keystore(SqliteKeys(self.settings.keystore, read_only=read_only), vault)
-        self.ledger = Ledger(
-            store, keystore, vault, PARTS, self.clock, max_queued, guard=self.settings.guard, read_only=read_only
+        self.ledger = open_ledger(
+            replace(settings, max_queued=max_queued),
+            read_only=read_only,
+            clock=self.clock,
+            store=wrap(open_store(settings, read_only=read_only)),
         )
         self.log = self.ledger.log(TENANT)
         self.root = self.ledger.root
@@ -118,11 +124,15 @@ class World:
 
     def close(self) -> None:
         """As a service ends: what is queued is committed. Nothing is left to do after `abandon`."""
-        if self.loop.is_closed():
+        if self.abandoned:
             return
         self.run(self.ledger.sequencer.stop())
         self.ledger.close()
         self.loop.close()
+
+    @property
+    def abandoned(self) -> bool:
+        return self.loop.is_closed()
 
     def __enter__(self) -> "World":
         return self
@@ -131,6 +141,7 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        self._left()
 
     def abandon(self) -> None:
         """As a process ends that is killed: nothing is finished, nothing is closed."""
@@ -138,11 +149,14 @@ class World:
             task.cancel()
         self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.close()
+        if self.ledger.store.shared:
+            # The kernel closes a process's connections; SQLite's journal stays where it is.
+            self.ledger.store.close()
 
     def reopened(self) -> "World":
         """The ledger as the next process finds it after a crash of this one."""
         self.abandon()
-        return World(self.folder, self.clock, wrap=self._wrap)
+        return World(self.settings, self.clock, wrap=self._wrap)
 
     # Writing
 

@@ -22,7 +22,7 @@ def test_pyz_is_the_same_everywhere(service: Service, tmp_path: Path) -> None:
         served = client.get("/ledger-verify.pyz").raise_for_status()
         assert served.content == written
         published = client.get("/root/tile/entries/000.p/3").raise_for_status().content
-    done(run_ledger("export", "--out", str(tmp_path / "evidence"), data=service.data))
+    done(run_ledger("export", "--out", str(tmp_path / "evidence"), data=service.settings))
     assert (tmp_path / "evidence" / "ledger-verify.pyz").read_bytes() == written
     # The root log announces the digest, so that whoever has the file can compare.
     assert hashlib.sha256(written).hexdigest().encode() in published

@@ -27,8 +27,9 @@ from typing import Any
 
 import httpx
 
+from ledger.settings import Settings
 from tests.robustness.outside import Acknowledged, Findings, inspect, listed, report
-from tests.running import Service, event, run_ledger
+from tests.running import Place, Service, event, run_ledger
 
 CLIENTS = 8
 SHORTEST, LONGEST = 0.05, 0.8
@@ -61,21 +62,20 @@ class Load:
 
 
 def run_rounds(
-    rounds: int, folder: Path, *, clients: int = CLIENTS, seed: int = 0, say: Callable[[str], None] = print
+    rounds: int, place: Place, *, clients: int = CLIENTS, seed: int = 0, say: Callable[[str], None] = print
 ) -> list[Findings]:
-    """Make a ledger in `folder` and crash it `rounds` times; the findings of each round."""
-    data = folder / "data"
-    made = run_ledger("init", "--json", data=data)
+    """Make a ledger at `place` and crash its service `rounds` times; the findings of each round."""
+    made = run_ledger("init", "--json", data=place)
     if made.returncode != 0:
         raise RuntimeError(made.stderr)
-    service = Service(data, json.loads(made.stdout), "--root-interval", "0.05")
+    service = Service(place, json.loads(made.stdout), "--root-interval", "0.05")
     chance, everything, results = random.Random(seed), list[Acknowledged](), list[Findings]()
     try:
         key = service.create_key(label="a client that survives")["key"]
         for number in range(rounds):
             load = _load(service, key, f"r{number}", clients, chance)
             everything += load.acknowledged
-            checked = run_ledger("check", "--replay", data=data)
+            checked = run_ledger("check", "--replay", data=place)
             service.start()
             findings = inspect(service, everything, chance)
             if checked.returncode != 0:
@@ -147,11 +147,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=CLIENTS, help=f"clients that report at once ({CLIENTS})")
     parser.add_argument("--seed", type=int, default=0, help="of the load and the delays (0)")
     parser.add_argument("--folder", type=Path, help="new folder to keep the ledger in, by default a temporary one")
+    parser.add_argument("--database-url", help="empty PostgreSQL database to keep the log in, instead of SQLite")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        results = run_rounds(options.rounds, folder, clients=options.clients, seed=options.seed)
+        data = folder / "data"
+        place = Settings(data, guard=data / "guard", database_url=options.database_url)
+        results = run_rounds(options.rounds, place, clients=options.clients, seed=options.seed)
     broken = [problem for findings in results for problem in findings.problems]
     print(
         f"{len(results)} crashes: acknowledged {results[-1].acknowledged if results else 0}, "

@@ -10,8 +10,6 @@ import base64
 import json
 import re
 import secrets
-import shutil
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +19,10 @@ import httpx
 import pytest
 
 from tests.commands.outcomes import done
+from tests.ledgers import Ledger, Room
 from tests.robustness.outside import listed
 from tests.running import Service, event, run_ledger, run_verifier
+from tests.tables import dump, opened
 
 
 def spellings(mark: bytes) -> Iterator[tuple[str, bytes]]:
@@ -136,7 +136,7 @@ def _use_keys(service: Service, marks: Marks, owner: httpx.Client) -> None:
     assert (once.status_code, again.status_code, again.json()["key"]) == (201, 200, None)
     refusal = owner.post("/api/v1/keys", json={"env": marks.new("wrong env"), "label": marks.new("refused label")})
     assert refusal.status_code == 422
-    listed_keys = done(run_ledger("keys", "list", data=service.data))
+    listed_keys = done(run_ledger("keys", "list", data=service.settings))
     assert once.json()["id"] in listed_keys
     assert marks.values["key made once"].decode() not in listed_keys
 
@@ -160,13 +160,13 @@ def _read_tiles(service: Service, marks: Marks, owner: httpx.Client) -> None:
     assert get(f"lk_all_{marks.new('unknown token')}/checkpoint") == 401
     # A restart empties the cache of tiles; then a tile that must exist does not.
     service.terminate()
-    connection = sqlite3.connect(service.data / "ledger.db", isolation_level=None)
-    kept = connection.execute("select * from tiles").fetchall()
-    connection.execute("delete from tiles where position = 1 << 40")
-    service.start()
-    assert get(f"{token}/tile/0/000") == 500
-    connection.executemany("insert into tiles values (?, ?, ?)", kept)
-    connection.close()
+    with opened(service.settings) as tables:
+        kept = tables.ask("select * from tiles")
+        tables.change(f"delete from tiles where {tables.tile(0)}")
+        service.start()
+        assert get(f"{token}/tile/0/000") == 500
+        for row in kept:
+            tables.change(f"insert into tiles values ({', '.join('?' * len(row))})", *row)
 
 
 @dataclass(frozen=True)
@@ -179,22 +179,22 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def walk(template_ledger: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Walk:
+def walk(template_ledger: Ledger, module_room: Room, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     source, keys = template_ledger
     folder = tmp_path_factory.mktemp("canary")
-    data = Path(shutil.copytree(source, folder / "data"))
+    place = module_room.copy(source)
     marks = Marks()
     marks.add("owner's key", keys["owner_key"])
-    marks.values["master key"] = base64.b64decode((data / "master.key").read_bytes())
-    service = Service(data, keys, "--access-log", "--root-interval", "0.1")
+    marks.values["master key"] = base64.b64decode(place.master_key_file.read_bytes())
+    service = Service(place, keys, "--access-log", "--root-interval", "0.1")
     try:
         with service.client(verify=False) as owner:
             _walk_the_api(service, marks, owner)
             _use_keys(service, marks, owner)
             _read_tiles(service, marks, owner)
-        done(run_ledger("root", "close", data=data))
-        done(run_ledger("export", "--out", str(folder / "export"), data=data))
-        assert "ok " in done(run_ledger("check", "--replay", data=data))
+        done(run_ledger("root", "close", data=place))
+        done(run_ledger("export", "--out", str(folder / "export"), data=place))
+        assert "ok " in done(run_ledger("check", "--replay", data=place))
     finally:
         # Killed, so that the journals stay where they are.
         service.kill()
@@ -203,13 +203,22 @@ def walk(template_ledger: tuple[Path, dict[str, str]], tmp_path_factory: pytest.
 
 def test_canary_in_no_file_of_the_ledger(walk: Walk) -> None:
     names = {path.name for path in walk.service.data.iterdir()}
-    assert {"ledger.db", "ledger.db-wal", "ledger.db-shm", "keystore.db", "serve.lock"} <= names
-    for path in walk.service.data.iterdir():
+    in_a_file = {"ledger.db", "ledger.db-wal", "ledger.db-shm"}
+    assert names & in_a_file == (set() if walk.service.settings.shared else in_a_file)
+    assert {"keystore.db", "serve.lock"} <= names
+    for path in walk.service.data.rglob("*"):
         # The master key's own file is the one place where that key is; the socket is no file.
         if path.is_file() and path.name != "master.key":
             assert found(walk.marks.values, path.read_bytes()) == [], path.name
     others = {name: mark for name, mark in walk.marks.values.items() if name != "master key"}
     assert found(others, (walk.service.data / "master.key").read_bytes()) == []
+
+
+def test_canary_in_no_dump_of_the_tables(walk: Walk) -> None:
+    """What somebody reads who has the database and not the keystore."""
+    rows = dump(walk.service.settings)
+    assert b'"call_id":"first"' in rows and b"$sealed" in rows
+    assert found(walk.marks.values, rows) == []
 
 
 def test_canary_in_no_line_of_the_log(walk: Walk) -> None:
@@ -230,7 +239,7 @@ def test_canary_in_no_withheld_export(walk: Walk) -> None:
 def test_canary_is_shown_to_who_may_see_it(walk: Walk, tmp_path: Path) -> None:
     """The marks did arrive: an export that discloses has every sealed one of what was taken."""
     out = tmp_path / "disclosed"
-    done(run_ledger("export", "--out", str(out), "--disclose", "all", data=walk.service.data))
+    done(run_ledger("export", "--out", str(out), "--disclose", "all", data=walk.service.settings))
     disclosures = b"".join(
         base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         for line in (out / "disclosures.jsonl").read_bytes().splitlines()

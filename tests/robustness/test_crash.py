@@ -5,14 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.ledgers import Room
 from tests.robustness.crash import run_rounds
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_crash_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_crash_loses_nothing_that_was_acknowledged(room: Room) -> None:
     lines: list[str] = []
-    rounds = run_rounds(3, tmp_path, seed=1, say=lines.append)
+    rounds = run_rounds(3, room.new(), seed=1, say=lines.append)
     assert [findings.problems for findings in rounds] == [[], [], []], lines
     assert [findings.lost for findings in rounds] == [0, 0, 0]
     assert [findings.duplicates for findings in rounds] == [0, 0, 0]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk that is full, or that turns read-only: typed refusals, nothing half-written, and on it goes afterwards.
 
-The disk is a small tmpfs, so these tests need the right to mount one.
+The disk is a small tmpfs, so these tests need the right to mount one. A database server has disks of its own: of
+PostgreSQL it is told to refuse writes, which is what it does when one of them is full.
 """
 
 import os
@@ -9,6 +10,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ import httpx
 import pytest
 
 from tests.commands.outcomes import checked_sizes, done, refused
+from tests.ledgers import Ledger
 from tests.running import Service, event, eventually, run_ledger
+from tests.tables import refusing_writes
 
-Ledger = tuple[Path, dict[str, str]]
 Mount = Callable[[str], Path]
 DISK_BYTES = 4 << 20
 
@@ -52,9 +55,24 @@ def _remount(disk: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
 
 
+ON_OUR_DISK = pytest.mark.only_on("sqlite", why="the database is a file on the disk that is filled")
+
+
 def _serve(disk: Path, template: Ledger, *flags: str) -> Service:
     """A service on a copy of the template; its log is on the same disk."""
-    return Service(Path(shutil.copytree(template[0], disk / "data")), template[1], *flags)
+    return Service(Path(shutil.copytree(template[0].data, disk / "data")), template[1], *flags)
+
+
+@contextmanager
+def _no_write_succeeds(service: Service) -> Iterator[None]:
+    if service.settings.shared:
+        with refusing_writes(service.settings):
+            yield
+        return
+    unlimited = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
+    yield
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, unlimited)
 
 
 def _fill(disk: Path) -> Path:
@@ -89,6 +107,7 @@ def _check_all_there(service: Service, acknowledged: list[dict[str, Any]]) -> No
             assert (found["leaf_index"], found["data"]["call_id"]) == (item["leaf_index"], item["call_id"])
 
 
+@ON_OUR_DISK
 def test_disk_full_under_a_running_service(disk: Path, template_ledger: Ledger) -> None:
     """Batches until one does not fit; then 503s, while reads go on; then space, and the same service writes again."""
     service = _serve(disk, template_ledger, "--access-log", "--root-interval", "0.1")
@@ -126,11 +145,12 @@ def test_disk_full_under_a_running_service(disk: Path, template_ledger: Ledger) 
             last = f"/api/v1/receipts/{acknowledged[-1]['event_id']}"
             eventually(lambda: owner.get(last).json()["root"] is not None, "the root log to go on as well")
         assert service.terminate() == 0
-        assert checked_sizes(done(run_ledger("check", "--replay", data=service.data)))[0] == size + 20
+        assert checked_sizes(done(run_ledger("check", "--replay", data=service.settings)))[0] == size + 20
     finally:
         service.kill()
 
 
+@ON_OUR_DISK
 def test_disk_full_at_start(disk: Path, template_ledger: Ledger) -> None:
     """A command that cannot write says so, and what was written before is there."""
     service = _serve(disk, template_ledger)
@@ -138,7 +158,7 @@ def test_disk_full_at_start(disk: Path, template_ledger: Ledger) -> None:
     size = service.size()
     service.kill()
     ballast = _fill(disk)
-    result = run_ledger("keys", "create", "--env", "production", "--label", "one more", data=service.data)
+    result = run_ledger("keys", "create", "--env", "production", "--label", "one more", data=service.settings)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.splitlines()[-1].startswith("ledger: ")
     assert "Traceback" not in result.stderr
@@ -158,27 +178,26 @@ def test_disk_full_for_init(mount: Mount) -> None:
     assert checked_sizes(done(run_ledger("check", data=disk / "data"))) == [3, 3]
 
 
-def test_disk_refuses_every_write(fresh_ledger: Ledger) -> None:
-    """Writes of the running service fail with an error of the system; reads go on, and so does the service later."""
+def test_every_write_is_refused(fresh_ledger: Ledger) -> None:
+    """Writes of the running service fail with an error of its store; reads go on, and so does the service later."""
     with Service(*fresh_ledger, "--root-interval", "0.05") as service:
         key = service.create_key()["key"]
-        unlimited = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE)
         with service.client(key, verify=False) as client:
             acknowledged = _report(client, "before").json()["items"]
-            resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
-            for number in range(3):
-                _assert_unavailable(_report(client, f"refused-{number}"))
-            _check_all_there(service, acknowledged)
-            size = service.size()
-            resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, unlimited)
+            with _no_write_succeeds(service):
+                for number in range(3):
+                    _assert_unavailable(_report(client, f"refused-{number}"))
+                _check_all_there(service, acknowledged)
+                size = service.size()
             acknowledged += _report(client, "refused-0").json()["items"]
         assert service.size() == size + 20
         _check_all_there(service, acknowledged)
-    assert checked_sizes(done(run_ledger("check", "--replay", data=service.data)))[0] == size + 20
+    assert checked_sizes(done(run_ledger("check", "--replay", data=service.settings)))[0] == size + 20
 
 
+@ON_OUR_DISK
 def test_disk_read_only_at_start(disk: Path, template_ledger: Ledger) -> None:
-    data = Path(shutil.copytree(template_ledger[0], disk / "data"))
+    data = Path(shutil.copytree(template_ledger[0].data, disk / "data"))
     _remount(disk, "ro")
     for command in (("serve", "--port", "0"), ("root", "close")):
         refused(run_ledger(*command, data=data), str(data))
@@ -209,4 +228,4 @@ def test_keystore_cannot_be_written(fresh_ledger: Ledger) -> None:
         with service.client(verify=False) as owner:
             listed = owner.get("/api/v1/events", params={"type": "call.reported", "disclose": "all"}).json()
         assert [item["data"]["principal"] for item in listed["items"]] == [{"user_id": "ada"}, {"user_id": "grace"}]
-    assert checked_sizes(done(run_ledger("check", "--replay", data=service.data)))[0] == size + 2
+    assert checked_sizes(done(run_ledger("check", "--replay", data=service.settings)))[0] == size + 2

@@ -64,9 +64,10 @@ def _answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
     return int(head.split()[1]), json.loads(body)
 
 
+@pytest.mark.only_on("sqlite", why="several processes may serve a database: test_several.py")
 def test_serve_second_process(service: Service) -> None:
     size = service.size()
-    refused(run_ledger("serve", "--port", "0", data=service.data), "another process serves")
+    refused(run_ledger("serve", "--port", "0", data=service.settings), "another process serves")
     assert (service.data / "serve.sock").is_socket()
     assert service.size() == size
 
@@ -191,8 +192,8 @@ def test_many_idle_connections(service: Service, key: str) -> None:
 def test_afterwards_all_is_well(service: Service) -> None:
     """Last in this file: after all of the above the log checks out, beside the service and after it."""
     size = service.size()
-    assert checked_sizes(done(run_ledger("check", "--replay", data=service.data)))[0] == size
+    assert checked_sizes(done(run_ledger("check", "--replay", data=service.settings)))[0] == size
     assert service.terminate() == 0
-    eventually(lambda: not (service.data / "serve.sock").exists(), "the socket to go")
-    assert checked_sizes(done(run_ledger("check", data=service.data)))[0] == size
+    eventually(lambda: not service.settings.socket.exists(), "the socket to go")
+    assert checked_sizes(done(run_ledger("check", data=service.settings)))[0] == size
     assert "Traceback" not in service.log_path.read_text()

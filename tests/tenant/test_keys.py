@@ -3,7 +3,6 @@
 
 import asyncio
 import re
-import sqlite3
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ledger.log.working_copy import Moment
 from ledger.tenant import keys
 from ledger.tenant.keys import KeyResolver, draft_key, require_live, revoke_key
 from ledger.tenant.state import TenantState
+from tests.tables import contents, dump
 from tests.tenant.test_state import created, fold, revoked
 from tests.web.asking import API, Clock, application, asgi_client, problem_of
 
@@ -63,10 +63,10 @@ def test_revocation_is_decided_on_the_state_under_the_lock():
 
 def in_ledger(fresh_ledger, act, **options):
     """The result of `act(application, keys)` on a ledger of its own."""
-    data, made = fresh_ledger
+    place, made = fresh_ledger
 
     async def live():
-        async with application(data, **options) as app:
+        async with application(place, **options) as app:
             result = act(app, made)
             return await result if asyncio.iscoroutine(result) else result
 
@@ -94,12 +94,12 @@ def test_new_secret_is_random_and_in_no_leaf(fresh_ledger):
 
 
 def test_secret_is_stored_nowhere(fresh_ledger):
-    data, made = fresh_ledger
+    place, made = fresh_ledger
     secret = made["owner_key"].removeprefix("lk_all_")
-    for file in filter(Path.is_file, data.rglob("*")):
+    for file in filter(Path.is_file, place.data.rglob("*")):
         assert secret.encode() not in file.read_bytes(), file.name
-    with sqlite3.connect(data / "ledger.db") as store:
-        names = [name for (name,) in store.execute("select name from vault")]
+    assert secret.encode() not in dump(place)
+    names = [name for name, _ in contents(place)["vault"]]
     assert any(name.startswith("key/") for name in names)
     assert not any(secret in name for name in names)
 

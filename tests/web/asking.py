@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -114,9 +115,9 @@ class Clock:
 
 
 @asynccontextmanager
-async def application(data: Path, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Application]:
+async def application(place: Settings, clock: Clock | None = None, **changes: Any) -> AsyncIterator[Application]:
     """The service's application in this process, without its timed jobs."""
-    running = Application(Settings(data, guard=data / "guard", **settings), jobs=False, clock=clock or deployment.clock)
+    running = Application(replace(place, **changes), jobs=False, clock=clock or deployment.clock)
     await running.start()
     try:
         yield running

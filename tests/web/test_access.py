@@ -137,10 +137,10 @@ def test_bearer_wins_over_other_headers(service, nobody):
 
 
 def test_further_headers_are_a_setting(fresh_ledger):
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
 
     async def ask():
-        async with application(data, key_headers=("X-API-Key", "X-Vendor-Key")) as app, asgi_client(app) as client:
+        async with application(place, key_headers=("X-API-Key", "X-Vendor-Key")) as app, asgi_client(app) as client:
             headers = ("x-vendor-key", "X-API-KEY", "x-agent-token")
             path = f"{API}/transparency/head"
             return [(await client.get(path, headers={header: keys["owner_key"]})).status_code for header in headers]

@@ -246,11 +246,11 @@ def test_verifier_is_the_file_and_the_root_log_has_its_digest(service, nobody, t
 
 
 def test_service_without_the_verifier_says_so(fresh_ledger):
-    data, _ = fresh_ledger
-    (data / "ledger-verify.pyz").unlink()
+    place, _ = fresh_ledger
+    place.verifier.unlink()
 
     async def ask():
-        async with application(data) as app, asgi_client(app) as client:
+        async with application(place) as app, asgi_client(app) as client:
             return await client.get("/ledger-verify.pyz")
 
     assert asyncio.run(ask()).status_code == 404

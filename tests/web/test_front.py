@@ -4,7 +4,6 @@
 import asyncio
 import json
 import re
-import shutil
 
 import pytest
 
@@ -78,9 +77,9 @@ CASES = {
 }
 
 
-async def ask_all(data, key, door):
+async def ask_all(place, key, door):
     answers = {}
-    async with application(data) as app:
+    async with application(place) as app:
         asgi = app if door == "front" else back_door(app)
         async with asgi_client(asgi, key) as client:
             reported = []
@@ -95,12 +94,9 @@ async def ask_all(data, key, door):
 
 
 @pytest.fixture(scope="module")
-def doors(template_ledger, tmp_path_factory):
+def doors(template_ledger, module_room):
     source, keys = template_ledger
-    return [
-        asyncio.run(ask_all(shutil.copytree(source, tmp_path_factory.mktemp(door) / "data"), keys["owner_key"], door))
-        for door in ("front", "router")
-    ]
+    return [asyncio.run(ask_all(module_room.copy(source), keys["owner_key"], door)) for door in ("front", "router")]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -122,10 +118,10 @@ def test_the_cases_cover_every_kind_of_answer(doors):
 
 
 def test_front_measures_by_template(fresh_ledger):
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
 
     async def ask():
-        async with application(data) as app, asgi_client(app, keys["owner_key"]) as client:
+        async with application(place) as app, asgi_client(app, keys["owner_key"]) as client:
             await client.post(EVENTS, content=body(event("x")))
             await client.get(f"{API}/receipts/{NO_SUCH_EVENT}")
             await client.get(f"{API}/receipts/key")

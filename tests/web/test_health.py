@@ -7,7 +7,6 @@ import pytest
 
 import ledger
 from ledger.app import Application
-from ledger.settings import Settings
 from ledger.web.health import _is_loopback
 from tests.running import event, eventually
 from tests.web.asking import API, application, asgi_client, problem_of, report
@@ -41,10 +40,10 @@ def test_status_follows_the_root_log(owner, nobody):
 
 def test_service_is_ready_between_start_and_stop(fresh_ledger, nobody):
     assert nobody.get("/ready").json() == {"ready": True, "reason": None}
-    data, _ = fresh_ledger
+    place, _ = fresh_ledger
 
     async def live():
-        async with application(data) as app, asgi_client(app) as client:
+        async with application(place) as app, asgi_client(app) as client:
             during = await client.get("/ready")
             writable = app.service.ready()
         return during, writable, app.service.ready()
@@ -56,7 +55,7 @@ def test_service_is_ready_between_start_and_stop(fresh_ledger, nobody):
 
 def test_service_that_has_not_started_is_not_ready(fresh_ledger):
     async def ask():
-        app = Application(Settings(fresh_ledger[0], guard=fresh_ledger[0] / "guard"), jobs=False)
+        app = Application(fresh_ledger[0], jobs=False)
         async with asgi_client(app) as client:
             answer = await client.get("/ready")
         await app.start()
@@ -85,11 +84,11 @@ def test_metrics_are_open_on_this_machine(nobody):
 
 
 def test_metrics_need_a_key_from_elsewhere(fresh_ledger):
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
 
     async def ask():
         answers = {}
-        async with application(data) as app:
+        async with application(place) as app:
             async with asgi_client(app, keys["owner_key"]) as owner:
                 made = await owner.post(f"{API}/keys", json={"env": "all", "label": "x"})
             for who, key in {"nobody": "", "agent": made.json()["key"], "owner": keys["owner_key"]}.items():

@@ -3,7 +3,6 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
@@ -16,11 +15,11 @@ HEX32 = re.compile(r"[0-9a-f]{32}")
 
 
 @pytest.fixture(scope="module")
-def service(template_ledger, tmp_path_factory):
+def service(template_ledger, module_room):
     """A service that a web page of ORIGIN may call, with an access log."""
     source, keys = template_ledger
-    data = shutil.copytree(source, tmp_path_factory.mktemp("console") / "data")
-    with Service(data, keys, "--cors-origin", ORIGIN, "--access-log", "--root-interval", "0.2") as running:
+    flags = ("--cors-origin", ORIGIN, "--access-log", "--root-interval", "0.2")
+    with Service(module_room.copy(source), keys, *flags) as running:
         yield running
 
 

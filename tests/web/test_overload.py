@@ -62,10 +62,10 @@ def listed_calls(service):
 
 
 def test_small_queue_still_takes_a_batch_larger_than_itself(fresh_ledger):
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
 
     async def ask():
-        async with application(data, max_queued=1) as app, asgi_client(app, keys["owner_key"]) as client:
+        async with application(place, max_queued=1) as app, asgi_client(app, keys["owner_key"]) as client:
             return await client.post(f"{API}/events", json={"events": [event(str(n)) for n in range(1000)]})
 
     assert asyncio.run(ask()).json()["accepted"] == 1000

@@ -190,15 +190,15 @@ def test_wrong_secrets_close_the_lookup_for_their_address_only():
 # ----------------------------------------------------------------------------------------------------------- both doors
 
 
-def ask_service(data, asking, **settings):
+def ask_service(place, asking, **settings):
     """What `asking` gives by the front of a fresh application, and what it gives by Litestar's router alone. It gets a
     function that makes a client of a key.
     """
 
     async def run():
-        async with application(data, **settings) as app:
+        async with application(place, **settings) as app:
             front = await asking(partial(asgi_client, app))
-        async with application(data, **settings) as app:
+        async with application(place, **settings) as app:
             router = await asking(partial(asgi_client, back_door(app)))
         return [front, router]
 
@@ -213,7 +213,7 @@ def refusal_of(answer):
 
 
 def test_key_is_limited_at_both_doors_and_others_are_not(fresh_ledger):
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
 
     async def ask_thrice(client_of):
         async with client_of(keys["owner_key"]) as client:
@@ -222,14 +222,14 @@ def test_key_is_limited_at_both_doors_and_others_are_not(fresh_ledger):
         async with client_of(created["key"]) as other:
             return answers, await other.get(f"{API}/receipts/{NO_SUCH_EVENT}")
 
-    for answers, other in ask_service(data, ask_thrice, rate=0.01, burst=3):
+    for answers, other in ask_service(place, ask_thrice, rate=0.01, burst=3):
         assert [answer.status_code for answer in answers] == [422, 422, 429]
         assert refusal_of(answers[2]) in (99, 100)
         assert other.status_code == 404
 
 
 def test_batch_costs_its_events_and_may_exceed_the_burst(fresh_ledger):
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
 
     async def report_twice(client_of):
         events = [event(f"batch-{number}") for number in range(500)]
@@ -237,14 +237,14 @@ def test_batch_costs_its_events_and_may_exceed_the_burst(fresh_ledger):
             taken = await client.post(f"{API}/events", json={"events": events})
             return taken, await client.get(f"{API}/transparency/head")
 
-    for taken, refused in ask_service(data, report_twice, rate=1, burst=10):
+    for taken, refused in ask_service(place, report_twice, rate=1, burst=10):
         assert taken.status_code == 200
         assert refusal_of(refused) in (490, 491)
 
 
 def test_wrong_keys_are_slowed_and_keys_in_use_are_not(fresh_ledger):
     """An address that tries keys is soon refused unseen, even with a right one; a key in use there goes on working."""
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
 
     async def guess(client_of):
         async with client_of(keys["owner_key"]) as owner:
@@ -261,7 +261,7 @@ def test_wrong_keys_are_slowed_and_keys_in_use_are_not(fresh_ledger):
             elsewhere = await new.get(f"{API}/transparency/head")
         return wrong, in_use, unseen, elsewhere
 
-    for wrong, in_use, unseen, elsewhere in ask_service(data, guess, stranger_rate=0.2):
+    for wrong, in_use, unseen, elsewhere in ask_service(place, guess, stranger_rate=0.2):
         assert [answer.status_code for answer in wrong] == [401, 401, 429]
         assert refusal_of(wrong[2]) in (4, 5)
         assert in_use.status_code == 200
@@ -279,13 +279,13 @@ def test_no_live_key_costs_the_address(fresh_ledger, path):
 
 
 def test_validating_keys_is_guessing(fresh_ledger):
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
 
     async def validate(client_of):
         async with client_of(keys["owner_key"]) as owner:
             return [await owner.post(f"{API}/keys/validate", json={"key": f"lk_all_{n}"}) for n in range(3)]
 
-    for answers in ask_service(data, validate, stranger_rate=0.2):
+    for answers in ask_service(place, validate, stranger_rate=0.2):
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert answers[1].json() == {"valid": False}
 

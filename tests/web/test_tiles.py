@@ -2,7 +2,6 @@
 """Logs derived again from their tiles alone, as a third party would, and compared with the signed checkpoint."""
 
 import json
-import sqlite3
 
 import pytest
 from ledger_verify.checkpoint import Checkpoint, parse_checkpoint
@@ -11,6 +10,7 @@ from ledger_verify.note import open_note
 
 from ledger.tlog.tiles import TilePath, parse_bundle
 from tests.running import Service, event, eventually
+from tests.tables import opened
 from tests.web.asking import API, problem_of, report
 
 WIDTH = 256
@@ -158,16 +158,16 @@ def test_revoked_token_reads_nothing(service, owner, nobody, log_path):
 
 
 def test_token_is_never_logged_not_even_when_the_service_fails(fresh_ledger):
-    data, keys = fresh_ledger
-    with Service(data, keys, "--access-log") as service:
+    place, keys = fresh_ledger
+    with Service(place, keys, "--access-log") as service:
         token = service.create_key(role="auditor", env="all")["key"]
         with service.client() as client:
             report(client, *(event(f"logged-{n}") for n in range(300)))
             path = "/log/" + client.get(f"{API}/transparency/head").json()["origin"].rsplit("/", 1)[1]
         service.terminate()
         # A store that has lost a tile: the one way to an error of the service that a test can take.
-        with sqlite3.connect(data / "ledger.db") as store:
-            assert store.execute("delete from tiles").rowcount == 1
+        with opened(place) as tables:
+            assert tables.change("delete from tiles") == 1
         service.start()
         with service.client("") as client:
             for tile in ("checkpoint", "tile/0/001.p/1", "tile/0/999", "nothing", ""):

@@ -214,12 +214,12 @@ def test_only_the_operator_closes_days(agent, auditor, nobody):
 
 def test_days_that_were_missed_are_closed_in_order_and_linked(fresh_ledger):
     """Three days by a clock of the test's own; the proofs between days are about the root log."""
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
     clock = Clock(int(datetime.now(UTC).timestamp() * 1000))
     dates = [(datetime.now(UTC) + timedelta(days=n)).date().isoformat() for n in range(4)]
 
     async def live():
-        async with application(data, clock) as app, asgi_client(app, keys["owner_key"]) as client:
+        async with application(place, clock) as app, asgi_client(app, keys["owner_key"]) as client:
             await client.post(f"{API}/transparency/roots")
             clock.now += 3 * 86_400_000
             await client.post(f"{API}/events", json={"events": [event("on another day")]})
@@ -279,10 +279,10 @@ def test_self_check_is_an_entry_and_is_remembered(service, owner, auditor, agent
 
 
 def test_self_check_before_the_first_is_not_found(fresh_ledger):
-    data, keys = fresh_ledger
+    place, keys = fresh_ledger
 
     async def ask():
-        async with application(data) as app, asgi_client(app, keys["owner_key"]) as client:
+        async with application(place) as app, asgi_client(app, keys["owner_key"]) as client:
             return await client.get(f"{API}/transparency/verify")
 
     problem_of(asyncio.run(ask()), 404, "NOT_FOUND")

@@ -16,7 +16,7 @@ import psycopg
 
 from ledger.log.errors import ConfigurationError, UnavailableError
 from ledger.log.store import named_sql
-from ledger.log.store.postgres_connection import connect
+from ledger.log.store.postgres_connection import connect, opening, words
 
 _SQL = named_sql.load("keys.sql")
 
@@ -72,13 +72,20 @@ class SqliteKeys:
     @classmethod
     def initialise(cls, path: Path) -> "SqliteKeys":
         """Make a new, empty file. Raises ConfigurationError when it exists or cannot be made."""
+        # Under another name until it is whole: what a crash leaves in between is no keystore, and in nobody's way.
+        unfinished = path.with_name(f"{path.name}.new")
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            connection = sqlite3.connect(path, isolation_level=None)
+            if path.exists():
+                raise FileExistsError("it exists")
+            for leftover in path.parent.glob(f"{unfinished.name}*"):
+                leftover.unlink()
+            os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            connection = sqlite3.connect(unfinished, isolation_level=None)
             try:
                 connection.executescript(f"pragma journal_mode = delete; {named_sql.read('sqlite_keys_schema.sql')}")
             finally:
                 connection.close()
+            unfinished.rename(path)
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(f"keystore {path} cannot be made: {error}") from error
         return cls(path)
@@ -118,7 +125,9 @@ class PostgresKeys:
         """Connect. Raises ConfigurationError when that fails, or when there is no keystore in the database."""
         self._url = url
         self._connection = connect(url)
-        if self._connection.execute("select to_regclass('data_keys')").fetchone() == (None,):
+        with opening():
+            found = self._connection.execute("select to_regclass('data_keys')").fetchone()
+        if found == (None,):
             raise ConfigurationError("--keystore-url names a database without a keystore: restore it from its backup")
 
     @classmethod
@@ -128,7 +137,7 @@ class PostgresKeys:
             try:
                 connection.execute(named_sql.read("postgres_keys_schema.sql").encode())
             except psycopg.Error as error:
-                raise ConfigurationError(f"the keystore cannot be made: {str(error).strip()}") from error
+                raise ConfigurationError(f"the keystore cannot be made: {words(error)}") from error
         return cls(url)
 
     def of_bucket(self, log_number: int, bucket: bytes, day: int) -> tuple[bytes, bytes] | None:
@@ -146,7 +155,7 @@ class PostgresKeys:
                 cursor.executemany(_SQL["insert"], keys)
         except psycopg.Error as error:
             # Whether it was written or not: the same keys are inserted again by the next try.
-            raise UnavailableError(f"the keystore cannot be written: {str(error).strip()}") from error
+            raise UnavailableError(f"the keystore cannot be written: {words(error)}") from error
 
     def _ask(self, name: str, parameters: Sequence[Any]) -> list[Any]:
         # A connection that broke since it was last used is replaced and asked once more.
@@ -156,7 +165,7 @@ class PostgresKeys:
         try:
             return self._connected().execute(_SQL[name], parameters, binary=True).fetchall()
         except psycopg.Error as error:
-            raise UnavailableError(f"the keystore cannot be read: {str(error).strip()}") from error
+            raise UnavailableError(f"the keystore cannot be read: {words(error)}") from error
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection.closed:

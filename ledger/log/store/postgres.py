@@ -28,7 +28,15 @@ from ledger.log.store import (
     Secret,
     named_sql,
 )
-from ledger.log.store.postgres_connection import APPLICATION_NAME, CONNECT_SECONDS, connect, server_identity, settle
+from ledger.log.store.postgres_connection import (
+    APPLICATION_NAME,
+    CONNECT_SECONDS,
+    connect,
+    opening,
+    server_identity,
+    settle,
+    words,
+)
 from ledger.log.store.postgres_writer import Writer
 
 SCHEMA_VERSION = 1
@@ -50,7 +58,7 @@ class PostgresStore:
 
         Raises ConfigurationError when it cannot be reached, is of a newer format, or holds no ledger.
         """
-        with connect(url) as connection:
+        with opening(), connect(url) as connection:
             _require_server(connection)
             version = _schema_version(connection)
             if version is None or (not empty and _is_empty(connection)):
@@ -79,7 +87,7 @@ class PostgresStore:
 
         Raises ConflictError when a ledger is there, ConfigurationError when the database cannot be used.
         """
-        with connect(url) as connection:
+        with opening(), connect(url) as connection:
             _require_server(connection)
             with connection.transaction():
                 connection.execute("select pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
@@ -118,12 +126,12 @@ class PostgresStore:
         except psycopg.OperationalError:
             pass
         except psycopg.Error as error:
-            raise UnavailableError(f"the database cannot be read: {error}", retry_after=5) from error
+            raise UnavailableError(f"the database cannot be read: {words(error)}", retry_after=5) from error
         try:
             self._pool.check()
             return self._ask(name, parameters)
         except psycopg.Error as error:
-            raise UnavailableError(f"the database cannot be read: {error}", retry_after=5) from error
+            raise UnavailableError(f"the database cannot be read: {words(error)}", retry_after=5) from error
 
     def _ask(self, name: str, parameters: Any) -> list[Any]:
         with self._pool.connection() as connection:

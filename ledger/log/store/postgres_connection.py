@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections to PostgreSQL as this program wants them: bounded waits, and nothing that weakens a commit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -29,16 +31,28 @@ from pg_control_system()
 """
 
 
+@contextmanager
+def opening() -> Iterator[None]:
+    """While a database is opened or made, whatever it says is for the operator: ConfigurationError."""
+    try:
+        yield
+    except psycopg.Error as error:
+        # The text names host, user and database, never the password.
+        raise ConfigurationError(f"the database cannot be used: {words(error)}") from error
+
+
+def words(error: psycopg.Error) -> str:
+    """What the server or the library said, in one line."""
+    return " ".join(str(error).split())
+
+
 def connect(url: str) -> psycopg.Connection[Any]:
     """A connection of one's own. Raises ConfigurationError when there is none to be had."""
-    try:
+    with opening():
         connection = psycopg.connect(
             url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name=APPLICATION_NAME
         )
         settle(connection)
-    except psycopg.Error as error:
-        # The text names host, user and database, never the password.
-        raise ConfigurationError(f"the database cannot be used: {str(error).strip()}") from error
     return connection
 
 

@@ -45,7 +45,7 @@ from ledger.log.store import (
     named_sql,
 )
 from ledger.log.store.copy_format import copy_buffer
-from ledger.log.store.postgres_connection import LOCK_SECONDS, STATEMENT_SECONDS, connect, server_identity
+from ledger.log.store.postgres_connection import LOCK_SECONDS, STATEMENT_SECONDS, connect, server_identity, words
 
 LOOK_UP_AFTER_REPETITION = 100
 """Batches for which dedup keys are looked up first after one that held a repetition."""
@@ -154,9 +154,9 @@ def _nothing_written(connection: psycopg.Connection[Any]) -> Iterator[None]:
             case psycopg.errors.UniqueViolation() if error.diag.constraint_name == "entries_dedup":
                 raise _RepetitionError(str(error)) from None
             case psycopg.errors.UniqueViolation():
-                raise ConflictError(f"the store holds something of that name already: {error}") from error
+                raise ConflictError(f"the store holds something of that name already: {words(error)}") from error
             case psycopg.Error():
-                raise UnavailableError(f"the database refused a write: {str(error).strip()}", retry_after=5) from error
+                raise UnavailableError(f"the database refused a write: {words(error)}", retry_after=5) from error
         raise
     if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
         _roll_back(connection)
@@ -256,8 +256,8 @@ def _commit(connection: psycopg.Connection[Any], closing: bytes) -> None:
             raise OutcomeUnknownError(f"the connection was lost during a commit: {error}") from error
         _roll_back(connection)
         if isinstance(error, psycopg.errors.UniqueViolation):
-            raise ConflictError(f"the store holds something of that name already: {error}") from error
-        raise UnavailableError(f"the database refused a write: {str(error).strip()}", retry_after=5) from error
+            raise ConflictError(f"the store holds something of that name already: {words(error)}") from error
+        raise UnavailableError(f"the database refused a write: {words(error)}", retry_after=5) from error
     # A transaction that cannot be committed is answered with ROLLBACK, and that is no error.
     if results[-1].command_status != b"COMMIT":
         raise UnavailableError("the database rolled the batch back", retry_after=5)
