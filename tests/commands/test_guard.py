@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger guard`, and the fault that it is there for: yesterday's database under today's guard."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.outcomes import checked_sizes, digests, done, misused, post, refused
+from tests.postgres import Postgres
 from tests.running import Service, run_ledger
 
 Keys = dict[str, str]
@@ -81,6 +83,26 @@ def test_yesterdays_database_under_todays_guard(days: tuple[Path, Path], templat
     }
     with Service(today, template_ledger[1]) as service:
         assert service.client().get("/ready").json() == {"ready": True, "reason": None}
+
+
+def test_yesterdays_postgres_under_todays_guard(postgres: Postgres, tmp_path: Path) -> None:
+    """A database restored from a dump, behind the same address or another."""
+    data = tmp_path / "data"
+    today = ("--database-url", postgres.create_database("guard_today"))
+    keys = json.loads(done(run_ledger("init", "--json", *today, data=data)))
+    with Service(data, keys, *today) as service:
+        key = service.create_key()["key"]
+        post(service, key, "yesterday's")
+    yesterday = ("--database-url", postgres.create_database("guard_yesterday", template="guard_today"))
+    service.start()
+    with service:
+        post(service, key, "today's")
+    words = "behind what was published", "`ledger export`", "a new one is begun with `ledger init`"
+    for command in (("serve", "--port", "0"), ("keys", "list"), ("guard", "confirm")):
+        refused(run_ledger(*command, *yesterday, data=data), *words)
+    checked = run_ledger("check", *yesterday, data=data)
+    assert checked.returncode == 1 and len(checked_sizes("\n".join(checked.stdout.splitlines()[:-1]))) == 2
+    done(run_ledger("guard", "show", *today, data=data))
 
 
 def test_guard_shows_both_sides(days: tuple[Path, Path]) -> None:
