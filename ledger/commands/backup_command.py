@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger backup`: the whole ledger in a folder, made beside a running service and read again when it is written."""
 
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -60,7 +59,7 @@ def command(settings: Settings, folder: Path) -> None:
             created = format_time(time.time_ns() // 1_000_000)
             contents = write_file(source, unfinished / DATABASE, "backing up")
             if settings.verifier.exists():
-                shutil.copyfile(settings.verifier, unfinished / VERIFIER)
+                replace_file(unfinished / VERIFIER, settings.verifier.read_bytes())
             manifest = Manifest(format=FORMAT, program=ledger.__version__, created=created, contents=contents)
             replace_file(unfinished / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
             rename(unfinished, folder)

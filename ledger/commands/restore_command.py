@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger restore`: a backup into an empty data directory or database."""
 
-import shutil
 from pathlib import Path
 
 import click
@@ -9,6 +8,7 @@ import click
 from ledger.commands.backup_command import DATABASE, VERIFIER, read_manifest
 from ledger.commands.places import fill, say_before_serving
 from ledger.commands.terminal import data_option, refusals, say
+from ledger.log.durable import replace_file
 from ledger.log.store.sqlite import SqliteStore
 from ledger.settings import Settings
 
@@ -35,7 +35,7 @@ def command(settings: Settings, folder: Path) -> None:
         source.close()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (folder / VERIFIER).exists() and not settings.verifier.exists():
-        shutil.copyfile(folder / VERIFIER, settings.verifier)
+        replace_file(settings.verifier, (folder / VERIFIER).read_bytes())
     for log in contents.logs:
         click.echo(f"restored  {log.origin}  {log.size} entries  root {log.root}")
     say(f"This is the ledger as it was at {manifest.created}.")

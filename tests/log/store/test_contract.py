@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.log.errors import ConflictError, UnavailableError
 from ledger.log.store import (
+    INSTANCE,
     Batch,
     CommittedHead,
     Day,
@@ -307,3 +308,14 @@ def test_all_secrets_and_all_notes_are_listed(store: Store) -> None:
         store.put_note(name, text)
     assert sorted(store.secrets(), key=lambda secret: secret.name) == secrets
     assert store.notes() == {"x": "one", "y": "two", "z": ""}
+
+
+def test_identity_is_that_of_the_data(kind: Any, store: Store) -> None:
+    """Whoever opens the same data sees the same one; a copy is given another."""
+    before, again = store.identity(), kind.again()
+    assert again.identity() == before
+    add(store, row(1))
+    assert again.identity() == before
+    store.put_note(INSTANCE, "a copy")
+    assert again.identity() == store.identity() != before
+    again.close()

@@ -8,6 +8,7 @@ import pytest
 
 from ledger.log.errors import ConfigurationError, ConflictError
 from ledger.log.store.sqlite import SqliteStore
+from tests.log.store.rows import add, make, row
 
 
 def test_store_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
@@ -44,3 +45,18 @@ def test_file_is_private_and_every_commit_is_synced(tmp_path: Path) -> None:
     assert connection.execute("pragma synchronous").fetchone() == (2,)
     assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
     store.close()
+
+
+def test_sealed_file_is_alone_and_gets_its_journal_back_when_it_is_written(tmp_path: Path) -> None:
+    store = SqliteStore.initialise(tmp_path / "ledger.db")
+    make(store)
+    store.seal()
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.db"]
+    reader = SqliteStore(tmp_path / "ledger.db", read_only=True)
+    assert reader.head(1).size == 1
+    reader.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.db"]
+    writer = SqliteStore(tmp_path / "ledger.db")
+    add(writer, row(1))
+    assert (tmp_path / "ledger.db-wal").exists()
+    writer.close()
