@@ -59,6 +59,7 @@ class Server:
             try:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
+                print(f"bench: {self.name} did not end within {STOP_SECONDS} s of SIGTERM: killed", file=sys.stderr)
                 self.process.kill()
                 self.process.wait()
         self._reader.join(STOP_SECONDS)
