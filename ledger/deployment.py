@@ -4,7 +4,9 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+from ledger.log.check import Holdings
 from ledger.log.errors import ConfigurationError
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Ledger
@@ -15,6 +17,7 @@ from ledger.log.store.postgres import PostgresStore
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, read_master_key
 from ledger.settings import Settings
+from ledger.tenant.boxes import KeyBoxes
 from ledger.tenant.state import TenantState
 
 TENANT_PARTS = (TenantState,)
@@ -63,6 +66,30 @@ def open_ledger(
     except BaseException:
         store.close()
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class Reopening:
+    """Opens what is kept under these settings once more: sent to the processes that help with a check."""
+
+    settings: Settings
+
+    def __call__(self) -> Holdings:
+        return open_holdings(self.settings)
+
+
+def open_holdings(settings: Settings) -> Holdings:
+    """All that is kept under these settings, opened for reading only and with nothing loaded, so that it can be checked
+    whatever is wrong with it. Raises ConfigurationError where there is nothing to open.
+    """
+    store = open_store(settings, read_only=True)
+    try:
+        vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
+        keystore = open_keystore(settings, vault, read_only=True)
+    except BaseException:
+        store.close()
+        raise
+    return Holdings(store, keystore, vault, TENANT_PARTS, (KeyBoxes(),), Reopening(settings))
 
 
 @contextmanager

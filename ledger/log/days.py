@@ -11,8 +11,10 @@ import msgspec
 
 from ledger.log import canonical
 from ledger.log.ledger import Ledger
-from ledger.log.store import Day
+from ledger.log.store import ROOT_LOG, Day, Store
+from ledger.log.tree import Tree
 from ledger.tlog.checkpoint import read_checkpoint
+from ledger.tlog.edge import Edge
 from ledger.tlog.text import format_base64
 
 
@@ -44,17 +46,21 @@ def closed_day(ledger: Ledger, date: str) -> Day | None:
 
 
 def day_document(ledger: Ledger, day: Day) -> DayDocument:
-    root = ledger.root
-    edge = root.committed.edge
-    size = read_checkpoint(day.checkpoint).size
-    heads, entry = ledger.store.leaves(root.number, day.entry_index - 1, day.entry_index + 1)
     earlier = [other for other in ledger.store.days() if other.date < day.date]
-    previous = earlier[-1].checkpoint if earlier else None
+    previous = earlier[-1] if earlier else None
+    return document_of(day, previous, ledger.store, ledger.root.tree, ledger.root.committed.edge)
+
+
+def document_of(day: Day, day_before: Day | None, store: Store, tree: Tree, edge: Edge) -> DayDocument:
+    """The document of a day, after the one that was closed before it, from the root log's tree with this edge."""
+    size = read_checkpoint(day.checkpoint).size
+    heads, entry = store.leaves(ROOT_LOG, day.entry_index - 1, day.entry_index + 1)
+    previous = None if day_before is None else day_before.checkpoint
 
     def path(index: int) -> list[str]:
-        return [format_base64(value) for value in root.tree.inclusion_path(edge, index, size)]
+        return [format_base64(value) for value in tree.inclusion_path(edge, index, size)]
 
-    consistency = [] if previous is None else root.tree.consistency_path(edge, read_checkpoint(previous).size, size)
+    consistency = [] if previous is None else tree.consistency_path(edge, read_checkpoint(previous).size, size)
     return DayDocument(
         format="ledger-day/v1",
         date=day.date,

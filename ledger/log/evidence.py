@@ -19,7 +19,7 @@ from ledger.log.entry import Envelope
 from ledger.log.errors import MalformedRequestError
 from ledger.log.events import Event
 from ledger.log.events.logs import DayClosed, HeadsCommitted
-from ledger.log.fold import LogsState
+from ledger.log.fold import LogsState, State
 from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import Receipt, RootProof, heads_line
@@ -53,10 +53,12 @@ class KnownKeys:
 
 def known_keys(ledger: Ledger) -> KnownKeys:
     """What the root log says of the keys of this ledger."""
-    vkeys = ledger.root.committed.state[LogsState].vkeys
-    return KnownKeys(
-        ledger.root.origin, {origin: [parse_vkey(vkey) for _, vkey in keys] for origin, keys in vkeys.items()}
-    )
+    return keys_in(ledger.root.committed.state, ledger.root.origin)
+
+
+def keys_in(root_state: State, root_origin: str) -> KnownKeys:
+    vkeys = root_state[LogsState].vkeys
+    return KnownKeys(root_origin, {origin: [parse_vkey(vkey) for _, vkey in keys] for origin, keys in vkeys.items()})
 
 
 def verify_receipt(keys: KnownKeys, text: bytes) -> str | None:

@@ -12,25 +12,30 @@ from ledger.log.store import Secret, Store
 from ledger.log.vault import Vault
 from ledger.tlog.note import SigningKey
 
+PREFIX = "signing/"
+
 
 def create_signing_key(origin: str, vault: Vault) -> tuple[SigningKey, Secret]:
     """A new key for a log, and the sealed secret to store with it."""
     key = SigningKey(origin, Ed25519PrivateKey.generate())
-    name = _name(key.vkey.format())
+    name = PREFIX + key.vkey.format()
     return key, Secret(name, vault.seal(name, key.private_key.private_bytes_raw()))
 
 
 def load_signing_key(origin: str, vkey: str, store: Store, vault: Vault) -> SigningKey:
     """The private key of `vkey`. Raises ConfigurationError when it is missing or is another one."""
-    name = _name(vkey)
-    box = store.secret(name)
+    box = store.secret(PREFIX + vkey)
     if box is None:
         raise ConfigurationError(f"the vault has no private key for {vkey}")
-    key = SigningKey(origin, Ed25519PrivateKey.from_private_bytes(vault.open(name, box)))
+    return read_signing_key(origin, vkey, vault.open(PREFIX + vkey, box))
+
+
+def read_signing_key(origin: str, vkey: str, secret: bytes) -> SigningKey:
+    """The private key of `vkey` from what the vault keeps. Raises ConfigurationError when it is another one."""
+    try:
+        key = SigningKey(origin, Ed25519PrivateKey.from_private_bytes(secret))
+    except ValueError:
+        raise ConfigurationError(f"what the vault has for {vkey} is no private key") from None
     if key.vkey.format() != vkey:
         raise ConfigurationError(f"the vault's private key for {vkey} is another one")
     return key
-
-
-def _name(vkey: str) -> str:
-    return f"signing/{vkey}"

@@ -11,6 +11,7 @@ leaves a key that nothing uses; the other order would leave entries that nobody 
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,6 +34,18 @@ class DataKey:
     @cached_property
     def aead(self) -> AESGCM:
         return AESGCM(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A row of the table, and what opens it."""
+
+    row: SealedKey
+    _open: Callable[[bytes], bytes]
+
+    def open(self) -> DataKey:
+        """Raises DamagedError."""
+        return DataKey(self.row.key_id, self._open(self.row.sealed))
 
 
 Bucket = tuple[int, bytes, int]
@@ -113,9 +126,25 @@ class Keystore:
             for key in self._fresh.values():
                 if key.key_id == key_id:
                     return key
+        stored = self.stored(key_id)
+        return None if stored is None else stored.open()
+
+    def stored(self, key_id: bytes) -> StoredKey | None:
+        """A key as the table has it, not opened yet. Raises UnavailableError."""
         with self._table_lock:
-            sealed = self._table.of_id(key_id)
-        return None if sealed is None else DataKey(key_id, self._open(sealed))
+            row = self._table.of_id(key_id)
+        return None if row is None else StoredKey(row, self._open)
+
+    def all(self) -> Iterator[StoredKey]:
+        """Every key in the table, in the order of their ids. Raises UnavailableError."""
+        last = b""
+        while True:
+            with self._table_lock:
+                rows = self._table.after(last)
+            if not rows:
+                return
+            yield from (StoredKey(row, self._open) for row in rows)
+            last = rows[-1].key_id
 
     def _open(self, sealed: bytes) -> bytes:
         try:

@@ -42,6 +42,7 @@ IDLE_MS = 300_000
 
 _Result = TypeVar("_Result")
 
+PEPPER_BYTES = 32
 _EMPTY_HEAD = Head(0, EMPTY_ROOT, "", -1, 0)
 _DAY = 86_400_000
 
@@ -82,7 +83,7 @@ class Ledger:
         self.clock = clock
         self._read_only = read_only
         self.keep_loaded = keep_loaded
-        self._parts = parts
+        self.parts = parts
         self._tiles = TileCache()
         self._logs: dict[int, Log] = {}
         self._lock = threading.RLock()
@@ -181,7 +182,7 @@ class Ledger:
         if record is None:
             raise NotFoundError("there is no such log")
         tree = Tree(self.store, number, self._tiles)
-        parts: Sequence[type[Part]] = [LogsState] if number == ROOT_LOG else self._parts
+        parts: Sequence[type[Part]] = [LogsState] if number == ROOT_LOG else self.parts
         committed = newest_commitment(self.store, number)
         # Then the head: governing entries that come later are folded when the log is caught up.
         head = self.store.head(number)
@@ -189,10 +190,10 @@ class Ledger:
         state = fold(empty_state(parts), governing)
         logs = state if number == ROOT_LOG else self.root.committed.state
         signer = self._load_signer(record.origin, logs)
-        box = self.store.secret(_pepper_name(number))
+        box = self.store.secret(pepper_name(number))
         if box is None:
             raise DamagedError(f"the vault has no pepper for log {number}: restore the database from a backup")
-        pepper = self.vault.open(_pepper_name(number), box)
+        pepper = self.vault.open(pepper_name(number), box)
         log = Log(record, tree, signer, pepper, Committed(head, tree.load_edge(head.size), state))
         if not self._read_only:
             check_before_signing(self.store, log, logs[LogsState], committed, self.clock())
@@ -269,8 +270,8 @@ def initialise(
     logs, sealed = [], list[Secret]()
     for record in records:
         signer, secret = create_signing_key(record.origin, vault)
-        pepper = os.urandom(32)
-        sealed += [secret, Secret(_pepper_name(record.number), vault.seal(_pepper_name(record.number), pepper))]
+        pepper = os.urandom(PEPPER_BYTES)
+        sealed += [secret, Secret(pepper_name(record.number), vault.seal(pepper_name(record.number), pepper))]
         kinds: Sequence[type[Part]] = [LogsState] if record.number == ROOT_LOG else parts
         committed = Committed(_EMPTY_HEAD, Edge(), empty_state(kinds))
         logs.append(Log(record, Tree(store, record.number, TileCache()), signer, pepper, committed))
@@ -302,5 +303,5 @@ def _genesis(log: Log, kind: Literal["root", "tenant"], side: tuple[LogRecord | 
     return Draft(event, subject=log.origin, side=side)
 
 
-def _pepper_name(number: int) -> str:
+def pepper_name(number: int) -> str:
     return f"pepper/{number}"

@@ -26,7 +26,7 @@ SALT_BYTES = 32
 NONCE_BYTES = 12
 MAX_SEALED_BYTES = 1 << 20
 MAX_ARGUMENTS = 64
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _PLAIN_NAMES = re.compile(r"(?:[A-Za-z0-9_.-]{1,64}\n)*\Z", re.ASCII)
 
 
@@ -116,13 +116,13 @@ def seal(fields: Sequence[Field]) -> Sealed:
     random = bytearray(os.urandom(NONCE_BYTES + 33 * count))
     random[NONCE_BYTES + 32 :: 33] = bytes(count)
     places = range(0, 44 * count, 44)
-    salts = b2a_base64(random[NONCE_BYTES:], newline=False).translate(_URL_SAFE)
+    salts = b2a_base64(random[NONCE_BYTES:], newline=False).translate(URL_SAFE)
     texts = [
         b'["%b","%b",%b]' % (salts[at : at + 43], pointer.encode(), value)
         for at, (pointer, value) in zip(places, fields, strict=True)
     ]
-    digests = [sha256(b2a_base64(text, newline=False).translate(_URL_SAFE, b"=")).digest() for text in texts]
-    names = b2a_base64(b"\0".join([*digests, b""]), newline=False).translate(_URL_SAFE).decode()
+    digests = [sha256(b2a_base64(text, newline=False).translate(URL_SAFE, b"=")).digest() for text in texts]
+    names = b2a_base64(b"\0".join([*digests, b""]), newline=False).translate(URL_SAFE).decode()
     pointers = [pointer for pointer, _ in fields]
     commitments = {pointer: Commitment(names[at : at + 43]) for at, pointer in zip(places, pointers, strict=True)}
     # Pointer order, so that what is shown later needs no sorting.
@@ -139,7 +139,7 @@ def decrypt(blob: bytes, key: DataKey, context: bytes) -> list[str]:
     return [_base64url(bytes(raw)).decode() for raw in _blob_decoder.decode(text)]
 
 
-class Disclosure(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Disclosure(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """A disclosure, read: salt in base64url, JSON Pointer, value as it was sealed."""
 
     salt: str
@@ -166,4 +166,4 @@ def digest_of(disclosure: str) -> str:
 
 
 def _base64url(data: bytes) -> bytes:
-    return b2a_base64(data, newline=False).translate(_URL_SAFE, b"=")
+    return b2a_base64(data, newline=False).translate(URL_SAFE, b"=")

@@ -27,6 +27,8 @@ from ledger.tlog.edge import Edge, FullTile
 from ledger.tlog.merkle import leaf_hash
 from ledger.tlog.note import SigningKey
 
+DIGEST_BYTES = 16
+
 
 class Moment(NamedTuple):
     """What a decision may look at: the state under the lock, the clock, and the index its first entry will get."""
@@ -81,7 +83,11 @@ class Log:
 
     def digest(self, data: bytes) -> bytes:
         """A 16-byte keyed digest that means nothing outside this log: for dedup keys and for names of data subjects."""
-        return blake2b(data, key=self._pepper, digest_size=16).digest()
+        return keyed_digest(self._pepper, data)
+
+
+def keyed_digest(pepper: bytes, data: bytes) -> bytes:
+    return blake2b(data, key=pepper, digest_size=DIGEST_BYTES).digest()
 
 
 class Item(NamedTuple):

@@ -31,6 +31,9 @@ from ledger.web.rates import Address, Rates
 SHOWN_CHARACTERS = 8
 CACHED_SECRETS = 10_000
 
+BY_SECRET, BY_KEY = "key/", "key-prefix/"
+"""What the names begin with under which the vault has a key: a digest of its secret follows, or its id."""
+
 
 class NewKey(NamedTuple):
     """A key about to be made. `secret` is for its owner's eyes, once."""
@@ -171,8 +174,8 @@ def _secret_name(vault: Vault, secret: str) -> str:
 
 
 def _named(secret: str, digest_key: bytes) -> str:
-    return "key/" + blake2b(secret.encode("utf-8", "surrogateescape"), key=digest_key, digest_size=32).hexdigest()
+    return BY_SECRET + blake2b(secret.encode("utf-8", "surrogateescape"), key=digest_key, digest_size=32).hexdigest()
 
 
 def _prefix_name(key_id: str) -> str:
-    return f"key-prefix/{key_id}"
+    return BY_KEY + key_id

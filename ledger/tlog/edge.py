@@ -8,9 +8,14 @@ a tree of any size is at most 511 hashes a level, so memory does not grow with t
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import pairwise
 
 from ledger.tlog.merkle import EMPTY_ROOT, node_hash
 from ledger.tlog.tiles import HEIGHT, WIDTH
+
+MANY = 16
+"""From so many hashes on it pays to add them a row at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,7 @@ class Edge:
         for level, hashes in enumerate(partial):
             assert len(hashes) == (size >> (HEIGHT * level)) % WIDTH
             edge.rows.append(_empty_rows())
-            for value in hashes:
-                _push(edge.rows[level], value)
+            _push(edge.rows[level], hashes)
         edge.size = size
         return edge
 
@@ -56,26 +60,47 @@ class Edge:
 
     def append(self, leaf_hashes: Iterable[bytes]) -> list[FullTile]:
         """Add leaves; returns the tiles that became full, in the order in which they did."""
+        leaves = list(leaf_hashes)
         full: list[FullTile] = []
         self._ends = None
         self.texts = {}
-        for leaf in leaf_hashes:
-            carry, level = leaf, 0
-            while True:
-                if level == len(self.rows):
-                    self.rows.append(_empty_rows())
-                tile = self.rows[level]
-                _push(tile, carry)
-                if len(tile[0]) < WIDTH:
-                    break
-                # The tile's root is the next hash of the level above, and a new tile begins here.
-                number = (self.size + 1 >> HEIGHT * (level + 1)) - 1
-                full.append(FullTile(level, number, b"".join(b"".join(row) for row in tile)))
-                carry = tile[HEIGHT][0]
-                self.rows[level] = _empty_rows()
-                level += 1
-            self.size += 1
+        taken = 0
+        while taken < len(leaves):
+            part = leaves[taken : taken + WIDTH - self.size % WIDTH]
+            taken += len(part)
+            self.size += len(part)
+            self._extend(0, part, full)
         return full
+
+    def append_tiles(self, roots: Iterable[bytes]) -> list[FullTile]:
+        """Add full tiles of leaves by their roots, to a tree that ends where a tile does. Returns the tiles of higher
+        levels that became full.
+        """
+        assert self.size % WIDTH == 0
+        full: list[FullTile] = []
+        self._ends = None
+        self.texts = {}
+        for root in roots:
+            self.size += WIDTH
+            self._row_of_tiles(0)
+            self._extend(1, [root], full)
+        return full
+
+    def _extend(self, level: int, values: list[bytes], full: list[FullTile]) -> None:
+        """Add hashes to the tile at the edge of a level, no more than it has room for; `size` counts them already."""
+        tile = self._row_of_tiles(level)
+        _push(tile, values)
+        if len(tile[0]) == WIDTH:
+            # The tile's root is the next hash of the level above, and a new tile begins here.
+            number = (self.size >> HEIGHT * (level + 1)) - 1
+            full.append(FullTile(level, number, b"".join(map(b"".join, tile))))
+            self.rows[level] = _empty_rows()
+            self._extend(level + 1, tile[HEIGHT], full)
+
+    def _row_of_tiles(self, level: int) -> list[list[bytes]]:
+        if level == len(self.rows):
+            self.rows.append(_empty_rows())
+        return self.rows[level]
 
     def ends(self) -> list[bytes | None]:
         """Per level the hash of the tree's last subtree where that is cut short: of leaves [size rounded down to a
@@ -109,8 +134,22 @@ def _empty_rows() -> list[list[bytes]]:
     return [[] for _ in range(HEIGHT + 1)]
 
 
-def _push(tile: list[list[bytes]], value: bytes) -> None:
-    """Add a hash to the bottom row; each row that gets an even count completes a hash of the row above."""
+def _push(tile: list[list[bytes]], values: list[bytes]) -> None:
+    """Add hashes to the bottom row, and to the rows above what they complete there."""
+    if len(values) < MANY:
+        for value in values:
+            _push_one(tile, value)
+        return
+    # A row at a time: half of the time of one by one, since no step is taken between two hashes but the loop's own.
+    tile[0] += values
+    for below, above in pairwise(tile):
+        first = 2 * len(above)
+        pairs = zip(below[first::2], below[first + 1 :: 2], strict=False)
+        above += [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+
+
+def _push_one(tile: list[list[bytes]], value: bytes) -> None:
+    """Each row that gets an even count completes a hash of the row above."""
     row = 0
     tile[0].append(value)
     while row < HEIGHT and not len(tile[row]) & 1:

@@ -11,6 +11,7 @@ from litestar.params import FromPath, QueryParameter
 
 from ledger.log import canonical
 from ledger.log.check import check_log
+from ledger.log.check.notes import CheckResult, note_name, read_note, write_note
 from ledger.log.days import DayDocument, closed_day, day_document
 from ledger.log.entry import format_time
 from ledger.log.errors import InvalidRequestError, NotFoundError
@@ -65,17 +66,6 @@ class DayItem(msgspec.Struct, frozen=True):
 class DayList(msgspec.Struct, frozen=True):
     items: list[DayItem]
     next_cursor: str | None = None
-
-
-class CheckResult(msgspec.Struct, frozen=True):
-    """Result of a self-check of the tenant's log up to `tree_size`."""
-
-    ok: bool
-    tree_size: int
-    root_hash: str
-    checked_at: str
-    problem: str | None
-    first_index: int | None
 
 
 _encoder = msgspec.json.Encoder()
@@ -258,7 +248,7 @@ async def run_check(service: NamedDependency[Service], principal: NamedDependenc
         event = LedgerTamperDetected(
             size=report.size, first_index=report.first_index or 0, check=report.check, actor=principal.actor
         )
-    await asyncio.to_thread(ledger.store.put_note, _note_name(log.number), _encoder.encode(result).decode())
+    await asyncio.to_thread(ledger.store.put_note, note_name(log.number), write_note(result))
 
     def decide(moment: Moment) -> list[Draft]:
         principal.recheck(moment)
@@ -271,11 +261,7 @@ async def run_check(service: NamedDependency[Service], principal: NamedDependenc
 @get("/transparency/verify", summary="Newest self-check", tags=["transparency"])
 async def get_check(service: NamedDependency[Service], principal: NamedDependency[Principal]) -> CheckResult:
     principal.require("log:check")
-    text = await service.reading(lambda: service.ledger.store.note(_note_name(principal.log.number)))
+    text = await service.reading(lambda: service.ledger.store.note(note_name(principal.log.number)))
     if text is None:
         raise NotFoundError("no self-check has run yet: POST /api/v1/transparency/verify")
-    return msgspec.json.decode(text, type=CheckResult)
-
-
-def _note_name(log_number: int) -> str:
-    return f"check/{log_number}"
+    return read_note(text)

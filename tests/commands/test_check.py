@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger.log.check.crew import STRETCH
 from ledger.settings import Settings
+from tests.bench.building import fill
 from tests.commands.outcomes import checked_sizes, digests, done, post, refused
 from tests.ledgers import Ledger, Room
 from tests.running import Service, run_ledger
@@ -74,15 +76,39 @@ def test_check_flipped_byte(copied: Settings) -> None:
 
 
 def test_check_flipped_byte_of_a_governing_leaf(copied: Settings) -> None:
-    """State cannot be folded over it, so the check ends there, still naming the index."""
+    """No service could load the log, and the check still names the index, and looks at the other log."""
     _flip(copied, 1, b'"type":"tenant.create')
-    refused(run_ledger("check", data=copied), "entry 1", "tenant.createe")
+    result = run_ledger("check", data=copied)
+    first, second = result.stdout.splitlines()[:2]
+    assert result.returncode == 1 and "entries at index 1: " in first and "tenant.createe" in first
+    assert second.startswith("ok    localhost/root")
 
 
 def test_check_entry_missing(copied: Settings) -> None:
     with opened(copied) as tables:
         assert tables.change(f"delete from entries where {tables.entry(9)}") == 1
-    refused(run_ledger("check", data=copied), "entry 9 of log 1 is missing")
+    assert _failure(copied).endswith("entries at index 9: the entry is missing")
+
+
+@pytest.mark.only_on("sqlite", why="how processes share the work has nothing to do with the store")
+def test_check_by_two_processes(stopped: Settings, room: Room) -> None:
+    """More entries than one process takes at a time, with a bit flipped in the middle of them."""
+    place = room.copy(stopped)
+    fill(place, STRETCH + 1000, say=lambda text: None)
+    done(run_ledger("check", "--replay", "--processes", "2", data=place))
+    with opened(place) as tables:
+        assert tables.change(f"update entries set mode = 'observe' where {tables.entry(STRETCH + 77)}") == 1
+    outputs = {run_ledger("check", "--processes", processes, data=place).stdout for processes in ("1", "2")}
+    assert len(outputs) == 1 and f"columns at index {STRETCH + 77}: column mode" in outputs.pop()
+
+
+def test_check_without_opening_what_is_sealed(copied: Settings) -> None:
+    with opened(copied) as tables:
+        assert tables.change(f"update entries set sealed = leaf where {tables.entry(9)}") == 1
+    assert "disclosures at index 9" in _failure(copied)
+    closed = run_ledger("check", "--no-disclosures", data=copied)
+    assert checked_sizes(done(closed)) == [FIRST + EVENTS, 5]
+    assert closed.stderr == "The disclosures were not opened.\n"
 
 
 CHANGES = {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The self-check against every kind of tampering with the tables: it names what is wrong and the first place.
 
-The ledger is checked as a service that runs on sees it, and as a process sees it that opens it afterwards. Where the
-state cannot even be loaded the ledger does not open, and says which entry is at fault.
+The ledger is checked as a service that runs on sees it, and as `ledger check` sees it afterwards, in one process and in
+two. All must name the same place, also where no service could start.
 """
 
 import sqlite3
@@ -14,17 +14,31 @@ import psycopg
 import pytest
 from ledger_verify import verify_receipt
 
+from ledger.deployment import open_holdings
+from ledger.log.check import Crew, check_holdings
 from ledger.log.entry import read_envelope
 from ledger.log.errors import DamagedError, LedgerError
 from ledger.settings import Settings
 from tests.ledgers import Room
-from tests.log.tampering import REFUSALS, ROOT_ROWS, SIZE, TENANT_ROWS, Tamper, edit, flip_tile, grow
-from tests.log.world import World
+from tests.log.tampering import (
+    BESIDE_ROWS,
+    CREATED,
+    MANIFEST,
+    REFUSALS,
+    ROOT_ROWS,
+    SIZE,
+    TENANT_ROWS,
+    Tamper,
+    edit,
+    flip_tile,
+    grow,
+)
+from tests.log.world import World, findings
 from tests.running import run_ledger
 from tests.tables import TENANT, Tables, alter, opened
 
 Finding = tuple[str, str, int | None]
-Tampered = Callable[..., list[Finding]]
+Looks = Callable[[], list[Finding]]
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +55,24 @@ def place(grown: Settings, room: Room) -> Settings:
     return room.copy(grown)
 
 
-@pytest.fixture(params=["opened before", "opened after"])
-def tampered(request: pytest.FixtureRequest, place: Settings) -> Iterator[Tampered]:
-    """Tampers with the file behind a service's back, or before a ledger is opened on it; gives what is found."""
-    worlds = list[World]()
+@pytest.fixture(scope="session")
+def two() -> Iterator[Crew]:
+    """Two processes, which share even a small log."""
+    with Crew(2, stretch=256) as crew:
+        yield crew
 
-    def tamper(change: Tamper, refusal: str | None = None) -> list[Finding]:
-        if request.param == "opened before":
-            worlds.append(World(place))
-        alter(place, change)
-        if request.param == "opened after":
-            if refusal is not None:
-                with pytest.raises(LedgerError, match=refusal):
-                    World(place, read_only=True)
-                return []
-            worlds.append(World(place, read_only=True))
-        return worlds[0].problems()
 
-    yield tamper
-    for world in worlds:
-        world.close()
+@pytest.fixture
+def everywhere(place: Settings, two: Crew) -> Callable[[], list[Finding]]:
+    """What a check finds that opens the ledger itself, whoever does the work."""
+
+    def look() -> list[Finding]:
+        with closing(open_holdings(place)) as holdings:
+            alone, shared = (findings(check_holdings(holdings, replay=True, crew=crew)) for crew in (None, two))
+        assert alone == shared
+        return alone
+
+    return look
 
 
 def rows(table: dict[str, Any]) -> list[Any]:
@@ -78,38 +90,59 @@ def test_untampered_ledger_passes(place: Settings) -> None:
 
 @pytest.mark.parametrize(("change", "check", "index", "refusal"), rows(TENANT_ROWS))
 def test_tampering_with_the_tenants_log_is_named(
-    tampered: Tampered, request: pytest.FixtureRequest, change: Tamper, check: str, index: int, refusal: str | None
+    place: Settings, everywhere: Looks, change: Tamper, check: str, index: int, refusal: str | None
 ) -> None:
-    opened_before = "opened before" in request.node.name
-    found = tampered(change, refusal)
-    if opened_before and "head: larger" in request.node.name:
+    with World(place) as running:
+        alter(place, change)
+        found = running.problems()
+    if change is TENANT_ROWS["head: larger"][0]:
         # To a process that runs on, a larger head is what another process wrote.
         assert found == []
-    elif opened_before and check == "head":
-        assert found[0] == ("tenant", "head", SIZE - 1)
-    elif opened_before or refusal is None:
-        assert found[0] == ("tenant", check, index)
+    else:
+        assert found == [("tenant", check, SIZE - 1 if check == "head" else index)]
+    assert everywhere() == [("tenant", check, index)]
+    if refusal is None:
+        with World(place, read_only=True) as opened_after:
+            assert opened_after.problems() == [("tenant", check, index)]
+    else:
+        with pytest.raises(LedgerError, match=refusal):
+            World(place, read_only=True)
 
 
 @pytest.mark.parametrize(("change", "check", "index", "refusal"), rows(ROOT_ROWS))
 def test_tampering_with_the_root_log_is_named(
-    tampered: Tampered, change: Tamper, check: str, index: int | None, refusal: str | None
+    place: Settings, everywhere: Looks, change: Tamper, check: str, index: int | None, refusal: str | None
 ) -> None:
-    assert tampered(change, refusal) == [("root", check, index)]
+    with World(place) as running:
+        alter(place, change)
+        assert running.problems() == [("root", check, index)]
+    assert everywhere() == [("root", check, index)]
 
 
-@pytest.mark.parametrize(
-    "name", ["leaf: another verdict", "tile: deleted", "leaf: governing, revokes another key", "head: root"]
-)
+@pytest.mark.parametrize(("change", "expected"), [pytest.param(*row, id=name) for name, row in BESIDE_ROWS.items()])
+def test_tampering_beside_the_logs_is_named(
+    place: Settings, everywhere: Looks, change: Tamper, expected: list[Finding]
+) -> None:
+    alter(place, change)
+    assert everywhere() == expected
+
+
+def test_all_logs_are_looked_at_whatever_is_wrong_with_them(place: Settings, everywhere: Looks) -> None:
+    """Neither log can be loaded, and still each has its first wrong place named."""
+    alter(place, TENANT_ROWS["leaf: governing, not JSON"][0])
+    alter(place, ROOT_ROWS["leaf: not JSON"][0])
+    alter(place, TENANT_ROWS["row deleted"][0])
+    assert everywhere() == [("tenant", "entries", CREATED), ("root", "entries", 4)]
+
+
+@pytest.mark.parametrize("name", ["leaf: another verdict", "leaf: governing, revokes another key", "head: root"])
 def test_command_names_the_place_and_exits_1(place: Settings, name: str) -> None:
     change, check, index = TENANT_ROWS[name]
     alter(place, change)
     checked = run_ledger("check", "--replay", data=place)
     assert checked.returncode == 1 and "Traceback" not in checked.stderr
-    if name in REFUSALS:
-        assert REFUSALS[name] in checked.stderr
-    else:
-        assert f"{check} at index {index}:" in checked.stdout.splitlines()[0]
+    first, second = checked.stdout.splitlines()[:2]
+    assert f"{check} at index {index}:" in first and second.startswith("ok    localhost/root")
 
 
 # What may be gone
@@ -131,18 +164,32 @@ def test_lost_data_key_is_a_mismatch_while_receipts_withhold(place: Settings) ->
         assert verify_receipt(world.receipt(77, disclose=True), world.keys).disclosures == []
 
 
-def test_damaged_data_key_is_no_erasure(place: Settings) -> None:
-    alter_keys(place, "update data_keys set sealed = zeroblob(length(sealed))")
+LABEL = 2
+"""Of the owner's key: the first sealed field of the log."""
+
+
+@pytest.mark.parametrize(
+    ("statement", "beside"),
+    [
+        ("update data_keys set sealed = zeroblob(length(sealed))", True),
+        ("update data_keys set log_number = 7", True),
+        ("update data_keys set log_number = 0", False),
+        ("update data_keys set key_id = randomblob(16)", False),
+    ],
+)
+def test_damaged_data_key_is_no_erasure(place: Settings, everywhere: Looks, statement: str, beside: bool) -> None:
+    alter_keys(place, statement)
+    expected = [("tenant", "disclosures", LABEL), *([("keystore", "data_keys", None)] if beside else [])]
+    assert everywhere() == expected
     with World(place) as world:
-        [(log, check, index)] = world.problems()
-        assert (log, check) == ("tenant", "disclosures") and index == 2, "the label of the owner's key"
+        assert world.problems() == expected
 
 
 def test_dedup_key_that_is_gone_is_named(place: Settings) -> None:
     """A service without it would take the call a second time."""
     alter(place, lambda db: db.change("update entries set dedup = null, request = null"))
     with World(place) as world:
-        assert world.problems() == [("tenant", "columns", 6)]
+        assert world.problems() == [("tenant", "columns", MANIFEST)]
 
 
 def test_damaged_index_is_named(place: Settings) -> None:

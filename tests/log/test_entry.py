@@ -200,6 +200,17 @@ def test_time_goes_out_and_in(milliseconds: int) -> None:
     assert format_date(milliseconds) == text[:10]
 
 
+@given(st.from_regex(r"[0-9]{4}-[0-3][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\.[0-9]{3}Z", fullmatch=True))
+def test_time_that_is_read_is_written_the_same(text: str) -> None:
+    try:
+        milliseconds = parse_time(text)
+    except ValueError:
+        with pytest.raises(ValueError):
+            datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ")
+    else:
+        assert format_time(milliseconds) == text
+
+
 @given(st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 29)), st.integers(-1439, 1439))
 def test_datetime_of_any_zone_is_written_in_utc(moment: datetime, minutes: int) -> None:
     aware = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))

@@ -97,6 +97,26 @@ def test_find_gives_none_for_an_unknown_key(keystore: Keystore) -> None:
     assert keystore.find(os.urandom(16)) is None
 
 
+def test_all_keys_are_listed_as_they_are_kept(path: Path, keystore: Keystore) -> None:
+    """More than are read at once; also those that do not open."""
+    keys = [keystore.key_for(number % 3, number.to_bytes(16, "big"), 20_000 + number) for number in range(1005)]
+    assert list(keystore.all()) == [] and keystore.stored(keys[0].key_id) is None
+    keystore.flush()
+    found = {stored.row.key_id: stored for stored in keystore.all()}
+    assert list(found) == sorted(key.key_id for key in keys)
+    for number, key in enumerate(keys):
+        row = found[key.key_id].row
+        assert (row.log_number, row.bucket, row.day) == (number % 3, number.to_bytes(16, "big"), 20_000 + number)
+    assert [found[key.key_id].open() for key in keys[:3]] == keys[:3]
+    assert keystore.stored(keys[7].key_id) == found[keys[7].key_id]
+    with sqlite3.connect(path) as connection:
+        connection.execute("update data_keys set sealed = zeroblob(72) where key_id = ?", (keys[7].key_id,))
+    connection.close()
+    damaged = next(stored for stored in keystore.all() if stored.row.key_id == keys[7].key_id)
+    with pytest.raises(DamagedError, match="does not open"):
+        damaged.open()
+
+
 def test_flush_that_fails_keeps_the_keys_for_the_next_one(path: Path, keystore: Keystore) -> None:
     """Another process holds the file: the keys stay in memory, and nothing is lost or written twice."""
     key = keystore.key_for(1, b"a", 20_000)

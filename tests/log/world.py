@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from ledger_verify import TrustedKeys, trusted_keys
 
 from ledger.deployment import TENANT_PARTS, open_ledger, open_store
-from ledger.log.check import check_ledger
+from ledger.log.check import Report, check_ledger
 from ledger.log.days import DayDocument
 from ledger.log.entry import IdSource, format_uuid, parse_time
 from ledger.log.events.tenants import TenantCreated
@@ -256,9 +256,18 @@ class World:
 
     def problems(self, *, replay: bool = True) -> list[tuple[str, str, int | None]]:
         """What the self-check finds: (log, check, first index)."""
-        names = {self.log.origin: "tenant", self.root.origin: "root"}
-        reports = check_ledger(self.ledger, replay=replay)
-        return [(names[r.origin], r.check, r.first_index) for r in reports if r.problem is not None]
+        return findings(check_ledger(self.ledger, replay=replay))
+
+
+def findings(reports: Sequence[Report]) -> list[tuple[str, str, int | None]]:
+    """What is wrong: (log, check, first index)."""
+    return [(_name(r.origin), r.check, r.first_index) for r in reports if r.problem is not None]
+
+
+def _name(origin: str) -> str:
+    if origin.endswith("/root"):
+        return "root"
+    return "tenant" if "/log/" in origin else origin
 
 
 def event(call_id: str, **changes: Any) -> dict[str, Any]:

@@ -203,6 +203,38 @@ def test_root_tiles_and_edge_do_not_depend_on_batches(tree, cuts):
     assert edge.rows == whole.rows
 
 
+@given(st.integers(0, 600), st.integers(0, 60))
+@settings(deadline=None, max_examples=60)
+def test_many_leaves_at_once_are_as_many_one_by_one(tree, size, more):
+    """Few are pushed one by one and many a row at a time; both give the same edge, tile for tile."""
+    at_once, one_by_one = Edge(), Edge()
+    end = min(600, size + more)
+    full = at_once.append(tree.leaf_hashes[:size]) + at_once.append(tree.leaf_hashes[size:end])
+    assert full == [tile for leaf in tree.leaf_hashes[:end] for tile in one_by_one.append([leaf])]
+    assert (at_once.size, at_once.rows, at_once.root()) == (end, one_by_one.rows, tree.root(end))
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [3, 255], [256], [100, 200, 257]])
+def test_tiles_added_by_their_roots_are_as_good_as_their_leaves(large_tree, cuts):
+    size = len(large_tree.leaf_hashes)
+    expected, edge, full = Edge(), Edge(), []
+    of_leaves = expected.append(large_tree.leaf_hashes)
+    roots = [large_tree.mth(256 * n, 256 * (n + 1)) for n in range(size >> 8)]
+    for lo, hi in pairwise([0, *[cut for cut in cuts if cut <= len(roots)], len(roots)]):
+        full += edge.append_tiles(roots[lo:hi])
+        assert edge.root() == large_tree.root(256 * hi)
+    assert full == [tile for tile in of_leaves if tile.level > 0] and [tile.level for tile in full] == [1]
+    assert edge.append(large_tree.leaf_hashes[size >> 8 << 8 :]) == []
+    assert (edge.size, edge.rows, edge.root()) == (size, expected.rows, large_tree.root(size))
+
+
+def test_tiles_cannot_be_added_within_a_tile(tree):
+    edge = Edge()
+    edge.append(tree.leaf_hashes[:1])
+    with pytest.raises(AssertionError):
+        edge.append_tiles([tree.mth(0, 256)])
+
+
 # -------------------------------------------------------------------------------------------------------------- copies
 
 

@@ -252,6 +252,18 @@ class Store(Protocol):
         """
         ...
 
+    # What only a check of the whole asks for: all that there is, also what nobody should have put there.
+
+    def next_entry(self, log_number: int, index: int) -> tuple[int, int] | None:
+        """(log number, leaf index) of the first entry at or after this place, of this log or of one with a higher
+        number, whether there is such a log or not.
+        """
+        ...
+
+    def next_tile(self, log_number: int, level: int, number: int) -> tuple[int, int, int] | None:
+        """(log number, level, number) of the first full tile at or after this one, in that order."""
+        ...
+
     def damage(self) -> str | None:
         """What the database itself finds wrong with its file and its indexes, None when nothing."""
         ...

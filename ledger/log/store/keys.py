@@ -44,7 +44,11 @@ class KeyTable(Protocol):
         """(key_id, sealed) of a bucket and day; always the same one where two processes made one each."""
         ...
 
-    def of_id(self, key_id: bytes) -> bytes | None: ...
+    def of_id(self, key_id: bytes) -> SealedKey | None: ...
+
+    def after(self, key_id: bytes) -> list[SealedKey]:
+        """The next keys by id, up to a thousand; b"" begins with the first."""
+        ...
 
     def insert(self, keys: Sequence[SealedKey]) -> None:
         """Add keys, all or none, synced when it returns. One that is there already is left alone."""
@@ -102,13 +106,19 @@ class SqliteKeys:
         found: tuple[bytes, bytes] | None = self._one("select_of_bucket", (log_number, bucket, day))
         return found
 
-    def of_id(self, key_id: bytes) -> bytes | None:
+    def of_id(self, key_id: bytes) -> SealedKey | None:
         row = self._one("select_of_id", (key_id,))
-        return None if row is None else row[0]
+        return None if row is None else SealedKey(*row)
+
+    def after(self, key_id: bytes) -> list[SealedKey]:
+        return [SealedKey(*row) for row in self._ask("select_after", (key_id,))]
 
     def _one(self, name: str, parameters: Sequence[Any]) -> Any:
+        return next(iter(self._ask(name, parameters)), None)
+
+    def _ask(self, name: str, parameters: Sequence[Any]) -> list[Any]:
         try:
-            return self._connection.execute(_SQL[name].replace("%s", "?"), parameters).fetchone()
+            return self._connection.execute(_SQL[name].replace("%s", "?"), parameters).fetchall()
         except sqlite3.Error as error:
             raise UnavailableError(f"the keystore cannot be read: {error}") from error
 
@@ -155,9 +165,12 @@ class PostgresKeys:
         rows = self._ask("select_of_bucket", (log_number, bucket, day))
         return rows[0] if rows else None
 
-    def of_id(self, key_id: bytes) -> bytes | None:
+    def of_id(self, key_id: bytes) -> SealedKey | None:
         rows = self._ask("select_of_id", (key_id,))
-        return rows[0][0] if rows else None
+        return SealedKey(*rows[0]) if rows else None
+
+    def after(self, key_id: bytes) -> list[SealedKey]:
+        return [SealedKey(*row) for row in self._ask("select_after", (key_id,))]
 
     def insert(self, keys: Sequence[SealedKey]) -> None:
         def write(connection: Connection) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -53,6 +54,7 @@ _MIGRATION_LOCK = 0x6C6564676572
 """Key of the advisory lock under which the schema is made or changed ("ledger")."""
 
 _Result = TypeVar("_Result")
+_row: Callable[[Any], Row] = partial(tuple.__new__, Row)
 
 
 class PostgresStore:
@@ -185,7 +187,8 @@ class PostgresStore:
         return [row[0] for row in self._all("select_leaves", (log_number, start, stop))]
 
     def rows(self, log_number: int, start: int, stop: int) -> list[Row]:
-        return [Row(*row) for row in self._all("select_rows", (log_number, start, stop))]
+        # Without a step of Python's for each row: a check reads them all.
+        return list(map(_row, self._all("select_rows", (log_number, start, stop))))
 
     def governing(self, log_number: int, start: int) -> Iterator[tuple[int, bytes]]:
         while rows := self._all("select_governing", (log_number, start)):
@@ -266,6 +269,14 @@ class PostgresStore:
 
     def identity(self) -> str:
         return f"{self.note(INSTANCE) or ''}/{self._ask(server_identity)}"
+
+    def next_entry(self, log_number: int, index: int) -> tuple[int, int] | None:
+        found: tuple[int, int] | None = self._one("select_next_entry", (log_number, index))
+        return found
+
+    def next_tile(self, log_number: int, level: int, number: int) -> tuple[int, int, int] | None:
+        found: tuple[int, int, int] | None = self._one("select_next_tile", (log_number, level, number))
+        return found
 
     def damage(self) -> str | None:
         try:

@@ -10,7 +10,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ CHECKPOINT_PAGES = 16_000
 
 _SQL = named_sql.load("sqlite.sql")
 _INDEX_MASK = (1 << 40) - 1
+_TILE_MASK = (1 << 36) - 1
+_row: Callable[[Any], Row] = partial(tuple.__new__, Row)
 
 
 def _position(log_number: int, index: int) -> int:
@@ -263,7 +266,8 @@ class SqliteStore:
 
     def rows(self, log_number: int, start: int, stop: int) -> list[Row]:
         found = self._all("select_rows", (_position(log_number, start), _position(log_number, stop)))
-        return [Row(row[0] & _INDEX_MASK, row[1], row[2], bool(row[3]), *row[4:]) for row in found]
+        # Without a step of Python's for each row: a check reads them all.
+        return list(map(_row, found))
 
     def governing(self, log_number: int, start: int) -> Iterator[tuple[int, bytes]]:
         while rows := self._all("select_governing", (_position(log_number, start), _position(log_number + 1, 0))):
@@ -355,6 +359,14 @@ class SqliteStore:
 
     def identity(self) -> str:
         return self.note(INSTANCE) or ""
+
+    def next_entry(self, log_number: int, index: int) -> tuple[int, int] | None:
+        row = self._one("select_next_entry", (_position(log_number, index),))
+        return None if row is None else (row[0] >> 40, row[0] & _INDEX_MASK)
+
+    def next_tile(self, log_number: int, level: int, number: int) -> tuple[int, int, int] | None:
+        row = self._one("select_next_tile", (_tile_position(log_number, level, number),))
+        return None if row is None else (row[0] >> 40, row[0] >> 36 & 15, row[0] & _TILE_MASK)
 
     def damage(self) -> str | None:
         try:

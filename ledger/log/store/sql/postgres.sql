@@ -141,3 +141,11 @@ select text from notes where name = %s;
 -- select_invalid_indexes --
 select indexrelid::regclass::text from pg_index i join pg_class c on c.oid = i.indexrelid
 where not i.indisvalid and c.relnamespace = current_schema()::regnamespace;
+
+-- select_next_entry --
+select log_number, leaf_index from entries where (log_number, leaf_index) >= (%s, %s)
+order by log_number, leaf_index limit 1;
+
+-- select_next_tile --
+select log_number, level, number from tiles where (log_number, level, number) >= (%s, %s, %s)
+order by log_number, level, number limit 1;

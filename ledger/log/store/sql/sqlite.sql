@@ -45,8 +45,8 @@ select size, root, checkpoint, last_governing, last_id from heads where log_numb
 select leaf from entries where position >= ? and position < ? order by position;
 
 -- select_rows --
-select position, event_id, type, governing, recorded_at, key_id, agent_id, tool_name, verdict, mode, env, dedup, request,
-    data_key, leaf, sealed
+select position & 1099511627775, event_id, type, governing, recorded_at, key_id, agent_id, tool_name, verdict, mode, env,
+    dedup, request, data_key, leaf, sealed
 from entries where position >= ? and position < ? order by position;
 
 -- select_governing --
@@ -112,3 +112,9 @@ select name, text from notes order by name;
 
 -- select_note --
 select text from notes where name = ?;
+
+-- select_next_entry --
+select position from entries where position >= ? order by position limit 1;
+
+-- select_next_tile --
+select position from tiles where position >= ? order by position limit 1;

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who walks: this process, or several that are started for it.
+
+A log is cut into stretches, which are walked in any order and joined in theirs; so the first wrong place is the same
+whoever found it. Each process opens the ledger for itself, reading only. It is started afresh and not forked: a fork
+would share open databases and locks that some thread holds.
+"""
+
+import gc
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import count
+from multiprocessing import get_context
+from types import TracebackType
+
+from ledger.log.check.holdings import Holdings
+from ledger.log.check.walk import Stretch, Walked, Walker
+from ledger.log.errors import UnavailableError
+from ledger.tlog.tiles import WIDTH
+
+STRETCH = 64 * WIDTH
+"""Leaves of a stretch: a third of a second of work, and two kilobytes to hand over."""
+_AHEAD = 3
+"""Stretches handed out to each process at a time."""
+
+_runs = count()
+
+
+class Crew:
+    """As many `processes`; with one, all the work is done in this one. To be used in a `with` statement."""
+
+    def __init__(self, processes: int = 1, stretch: int = STRETCH) -> None:
+        assert processes > 0 and stretch > 0 and stretch % WIDTH == 0
+        self.processes = processes
+        self.stretch = stretch
+        self._executor: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+    def walk(
+        self, holdings: Holdings, stretches: Sequence[Stretch], wanted: Callable[[Stretch], bool]
+    ) -> Iterator[tuple[Stretch, Walked]]:
+        """Walk stretches and give what was found, in their order. One that is not `wanted` any more is left out.
+
+        Raises UnavailableError.
+        """
+        entries = sum(stretch.stop - stretch.start for stretch in stretches)
+        # Starting a process takes longer than walking what one stretch holds.
+        if self.processes == 1 or holdings.reopen is None or entries <= self.stretch:
+            walker = Walker(holdings)
+            for stretch in stretches:
+                if wanted(stretch):
+                    yield stretch, walker.walk(stretch)
+            return
+        try:
+            yield from self._walk_apart(holdings.reopen, iter(stretches), wanted)
+        except BrokenProcessPool as error:
+            raise UnavailableError("a process of the check has ended; is there enough memory?") from error
+
+    def _walk_apart(
+        self, reopen: Callable[[], Holdings], stretches: Iterator[Stretch], wanted: Callable[[Stretch], bool]
+    ) -> Iterator[tuple[Stretch, Walked]]:
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(self.processes, get_context("spawn"), initializer=_begin)
+        run = f"{os.getpid()}/{next(_runs)}"
+        handed_out = deque[tuple[Stretch, Future[Walked]]]()
+        try:
+            while True:
+                for stretch in stretches:
+                    if wanted(stretch):
+                        handed_out.append((stretch, self._executor.submit(_walk, run, reopen, stretch)))
+                    if len(handed_out) == _AHEAD * self.processes:
+                        break
+                if not handed_out:
+                    return
+                stretch, future = handed_out.popleft()
+                if wanted(stretch):
+                    yield stretch, future.result()
+                else:
+                    future.cancel()
+        finally:
+            for _, future in handed_out:
+                future.cancel()
+
+
+# In another process
+
+_walkers: dict[str, tuple[Walker, Holdings]] = {}
+"""The one of the newest run: what an earlier one has read may have changed since."""
+
+
+def _begin() -> None:
+    # Nothing that a walk makes refers to itself, so there is nothing to collect.
+    gc.disable()
+
+
+def _walk(run: str, reopen: Callable[[], Holdings], stretch: Stretch) -> Walked:
+    if run not in _walkers:
+        for _, holdings in _walkers.values():
+            holdings.close()
+        _walkers.clear()
+        holdings = reopen()
+        _walkers[run] = Walker(holdings), holdings
+    return _walkers[run][0].walk(stretch)
