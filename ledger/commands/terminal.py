@@ -4,6 +4,7 @@
 import functools
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,10 +16,18 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ledger.log.errors import LedgerError
+from ledger.log.errors import ConfigurationError, LedgerError
 from ledger.settings import Settings
 
 ENVIRONMENT_PREFIX = "LEDGER_"
+MAX_URL_BYTES = 4096
+
+_WORD = r"(?:[^\s\x00-\x1f\ufffd%/@]|%[0-9A-Fa-f]{2})*"
+_HOST = r"(?:(?:[^\s%/@?:,\[\]]|%[0-9A-Fa-f]{2})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
+# What libpq takes for one. Of anything else it quotes the part that it cannot read, perhaps some of the password.
+_DATABASE_URL = re.compile(
+    rf"postgres(?:ql)?://(?:{_WORD}@)?{_HOST}(?:,{_HOST})*(?:/{_WORD})?(?:\?(?:[^\s%]|%[0-9A-Fa-f]{{2}})*)?"
+)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -56,15 +65,20 @@ def data_option(function: _Function) -> _Function:
 
     @option("--data", type=click.Path(path_type=Path, file_okay=False), default="ledger-data", help="data directory")
     @option("--database-url", help="PostgreSQL database with the log, e.g. postgresql://ledger@db/ledger")
+    @option("--database-url-file", type=click.Path(path_type=Path), help="file with that URL, e.g. a mounted secret")
     @option("--keystore-url", help="PostgreSQL database with the data keys, apart from the log's")
+    @option("--keystore-url-file", type=click.Path(path_type=Path), help="file with that URL")
     @option("--master-key-file", type=click.Path(path_type=Path), help="file with the master key, instead of in --data")
     @guard_option
     @click.option("--master-key", envvar="LEDGER_MASTER_KEY", hidden=True)
+    @refusals
     @functools.wraps(function)
     def wrapped(
         data: Path,
         database_url: str | None,
+        database_url_file: Path | None,
         keystore_url: str | None,
+        keystore_url_file: Path | None,
         master_key_file: Path | None,
         guard: Path | None,
         master_key: str | None,
@@ -72,8 +86,8 @@ def data_option(function: _Function) -> _Function:
     ) -> Any:
         settings = Settings(
             data=data,
-            database_url=database_url or None,
-            keystore_url=keystore_url or None,
+            database_url=_url("--database-url", database_url, database_url_file),
+            keystore_url=_url("--keystore-url", keystore_url, keystore_url_file),
             master_key=master_key,
             master_key_path=master_key_file,
             guard=guard,
@@ -81,6 +95,29 @@ def data_option(function: _Function) -> _Function:
         return function(settings=settings, **arguments)
 
     return wrapped  # type: ignore[return-value]
+
+
+def _url(flag: str, url: str | None, path: Path | None) -> str | None:
+    """A database's URL as given, or out of a file. Raises ConfigurationError, which never shows what the file holds."""
+    if path is None:
+        return url or None
+    if url:
+        raise ConfigurationError(f"{flag} and {flag}-file are both given: want one of them (flag or variable)")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_URL_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{flag}-file {path} cannot be read: {error.strerror}") from error
+    if len(content) > MAX_URL_BYTES or len(content.splitlines()) != 1:
+        lines = f"{len(content.splitlines())} lines" if len(content) <= MAX_URL_BYTES else f"over {MAX_URL_BYTES} bytes"
+        raise ConfigurationError(f"{flag}-file {path} has {lines}: want one line, postgresql://user:password@host/name")
+    read = content.decode(errors="replace").strip()
+    if not _DATABASE_URL.fullmatch(read):
+        raise ConfigurationError(
+            f"{flag}-file {path} does not hold a URL: want postgresql://user:password@host/name, with every special "
+            "character of the password percent-encoded"
+        )
+    return read
 
 
 def refusals(function: _Function) -> _Function:
