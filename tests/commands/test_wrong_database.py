@@ -82,6 +82,15 @@ def test_password_is_never_shown(fresh_ledger: Ledger) -> None:
         assert "secret-password" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:secret%zz@db/x", "postgresql://u:a secret@db/x", "password=a secret", "mysql://secret"]
+)
+def test_text_that_is_no_url_is_never_shown(fresh_ledger: Ledger, url: str) -> None:
+    result = run_ledger("check", data=replace(fresh_ledger[0], database_url=url))
+    refused(result, "percent-encoded")
+    assert "secret" not in result.stderr
+
+
 def test_service_says_where_without_the_password(fresh_ledger: Ledger) -> None:
     place, keys = fresh_ledger
     told = _at(place, "://postgres", "://postgres:secret-password")

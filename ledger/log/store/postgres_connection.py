@@ -33,6 +33,14 @@ def opening() -> Iterator[None]:
     """While a database is opened or made, whatever it says is for the operator: ConfigurationError."""
     try:
         yield
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is None:
+            # The library itself could not read the URL; it quotes the part, which may be the password.
+            raise ConfigurationError(
+                "the database cannot be used: got a URL that is none, want postgresql://user:password@host/name, with "
+                "every special character of the password percent-encoded"
+            ) from None
+        raise ConfigurationError(f"the database cannot be used: {words(error)}") from error
     except psycopg.Error as error:
         # The text names host, user and database, never the password.
         raise ConfigurationError(f"the database cannot be used: {words(error)}") from error
