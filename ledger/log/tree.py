@@ -126,7 +126,10 @@ class Tree:
             if text is None:
                 end = ends[level] if sibling == edge.size >> level else None
                 text = format_base64(self._hash(edge, level, sibling) if end is None else end)
-                if len(texts) < KEPT_TEXTS:
+                # A hash at the bottom is in two proofs only, one at the top in all.
+                if level:
+                    if len(texts) >= KEPT_TEXTS:
+                        texts.clear()
                     texts[key] = text
             path.append(text)
         return path

@@ -41,6 +41,8 @@ SCHEMA_VERSION = 1
 # that change often between two checkpoints are written to the file once.
 PAGE_BYTES = 4096
 CHECKPOINT_PAGES = 16_000
+# Ids that a search by id finds in memory, some 150 bytes each.
+KEPT_IDS = 8192
 
 _SQL = named_sql.load("sqlite.sql")
 _INDEX_MASK = (1 << 40) - 1
@@ -66,6 +68,7 @@ class SqliteStore:
         self._local = threading.local()
         self._write_lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
+        self._ids: dict[int, bytes] = {}
         if not path.exists():
             raise ConfigurationError(f"no ledger at {path}: run `ledger init` first, or restore the file from a backup")
         version = self._reader().execute("pragma user_version").fetchone()[0]
@@ -276,10 +279,20 @@ class SqliteStore:
                 yield start - 1, leaf
 
     def find(self, log_number: int, event_id: bytes) -> int | None:
+        # Each step looks at the roundest index that is left, so that however the log grows the first steps look at the
+        # same few entries, whose ids are remembered.
         low, high = 0, self.head(log_number).size
+        coarse = max(0, high.bit_length() - KEPT_IDS.bit_length())
         while low < high:
-            middle = (low + high) // 2
-            found: bytes = self._one("select_event_id", (_position(log_number, middle),))[0]
+            # The one with the most zero bits at its end.
+            bits = max(0, ((high - 1) ^ (low - 1)).bit_length() - 1) if low else (high - 1).bit_length() - 1
+            middle = (high - 1) >> bits << bits if bits > 0 else high - 1
+            position = _position(log_number, middle)
+            found = self._ids.get(position)
+            if found is None:
+                found = self._one("select_event_id", (position,))[0]
+                if bits >= coarse:
+                    self._remember_id(position, found)
             if found == event_id:
                 return middle
             if found < event_id:
@@ -287,6 +300,11 @@ class SqliteStore:
             else:
                 high = middle
         return None
+
+    def _remember_id(self, position: int, event_id: bytes) -> None:
+        if len(self._ids) >= 2 * KEPT_IDS:
+            self._ids.clear()
+        self._ids[position] = event_id
 
     def sealed(self, log_number: int, index: int) -> Sealed | None:
         row = self._one("select_sealed", (_position(log_number, index),))
