@@ -319,12 +319,3 @@ def test_identity_is_that_of_the_data(kind: Any, store: Store) -> None:
     store.put_note(INSTANCE, "a copy")
     assert again.identity() == store.identity() != before
     again.close()
-
-
-def test_every_entry_is_found_by_its_id_while_the_log_grows(store: Store) -> None:
-    for size in range(1, 40):
-        assert [store.find(1, event_id(index)) for index in range(size)] == list(range(size))
-        assert store.find(1, event_id(size)) is None
-        assert store.find(1, bytes(16)) is None
-        assert store.find(1, b"\xff" * 16) is None
-        add(store, row(size))
