@@ -30,12 +30,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         only = metafunc.definition.get_closest_marker("only_on")
         wanted = metafunc.config.getoption("--store") or STORES
         kinds = [kind for kind in wanted if only is None or kind == only.args[0]]
+        if metafunc.definition.get_closest_marker("any_store"):
+            kinds = kinds[:1]
         metafunc.parametrize("store_kind", kinds, indirect=True, scope="module")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """All processes of a run share one PostgreSQL, in a folder that the first of them makes and removes."""
     config.addinivalue_line("markers", "only_on(store, why): the test is about this store alone")
+    config.addinivalue_line("markers", "any_store(why): the test is not about the store, and runs on one")
     worker = getattr(config, "workerinput", None)
     config.stash[_RUN] = run = ExitStack()
     config.stash[_SERVER] = Path(worker["postgres"]) if worker else run.enter_context(shared_folder())

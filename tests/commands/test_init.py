@@ -68,7 +68,7 @@ def test_init_in_a_database_makes_private_files(room: Room) -> None:
     result = run_ledger("init", data=place)
     done(result)
     assert _mode(place.data) == 0o700
-    files = {path.name: _mode(path) for path in place.data.iterdir()}
+    files = {path.name: _mode(path) for path in place.data.iterdir() if path.is_file()}
     assert files.pop("ledger-verify.pyz") & 0o022 == 0
     assert files == dict.fromkeys(("keystore.db", "master.key", "serve.lock"), 0o600)
     assert f"Next: ledger serve --data {place.data} --database-url URL" in result.stderr

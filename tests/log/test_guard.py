@@ -190,13 +190,14 @@ def test_copy_that_has_everything_waits_for_a_word(world: World) -> None:
     """As after `ledger copy`: it has the same history and another identity."""
     size = commit(world, "a")
     world.ledger.store.put_note(INSTANCE, "another copy")
+    identity = world.ledger.store.identity()
     world.report("b")
     with pytest.raises(RollbackError):
         world.commit_heads()
     world.close()
     with pytest.raises(RollbackError, match="another copy of this ledger signed last"):
         World(world.settings, world.clock)
-    guard_of(world).name_holder("another copy")
+    guard_of(world).name_holder(identity)
     with World(world.settings, world.clock) as again:
         assert commit(again, "c") == size + 1
 

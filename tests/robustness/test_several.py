@@ -135,6 +135,7 @@ def test_load_through_both_is_one_log(pair: Pair) -> None:
         {call_id: 2 if call_id.startswith("same") else 1 for call_id in sent}
     )
     for service in pair:
+        eventually(lambda service=service: service.size() == before + len(sent), "both to hear of everything")
         with service.client() as client:
             found = list(listed(client))
         assert {place for place in found if place[0] in sent} == {tuple(one[:3]) for one in load.acknowledged}

@@ -5,17 +5,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from ledger.web.connections import MAX_PIPELINED
 from tests.commands.outcomes import WAIT_SECONDS, done
-from tests.running import Service, environment, event, eventually, guarded, run_ledger
+from tests.ledgers import Ledger
+from tests.running import Service, environment, event, eventually, run_ledger, variables
 from tests.web.asking import API
 from tests.web.wire import LEFT_OVER, MEBIBYTE, Wire, ask, complaints, process_of, request
 
-Ledger = tuple[Path, dict[str, str]]
+pytestmark = pytest.mark.any_store(why="it is about connections, and no store is asked")
 
 EVENTS = f"{API}/events"
 
@@ -103,7 +103,7 @@ def test_connections_have_a_number_and_the_operator_gets_in(fresh_ledger: Ledger
         # Those that are open go on, and the operator's socket is not one of them.
         wires[0].send(request())
         assert wires[0].answer().status == 200
-        assert "owner" in done(run_ledger("keys", "list", data=full.data))
+        assert "owner" in done(run_ledger("keys", "list", data=full.settings))
         # Far beyond the limit nobody is told any more.
         surplus = [Wire(full) for _ in range(20)]
         eventually(lambda: sum(c.status == "ESTABLISHED" for c in process_of(full).net_connections("tcp")) <= 10)
@@ -119,9 +119,9 @@ def test_connections_have_a_number_and_the_operator_gets_in(fresh_ledger: Ledger
 
 
 def test_connections_are_as_many_as_there_are_files_for(fresh_ledger: Ledger) -> None:
-    data, _ = fresh_ledger
+    place, _ = fresh_ledger
     command = f"ulimit -n 356; exec {sys.executable} -m ledger serve --port 0 --max-connections 1000"
-    settings = environment(LEDGER_DATA=str(data), **guarded(data))
+    settings = environment(**variables(place))
     process = subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE, text=True, env=settings)
     try:
         assert process.stderr is not None

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OpenAPI document is true: no answer that it does not describe, whoever asks, and none that is our error."""
 
-import shutil
-
 import pytest
 
 from tests.running import Service
@@ -14,10 +12,9 @@ SEED = 20260301
 
 
 @pytest.fixture(scope="module")
-def contract(template_ledger, tmp_path_factory):
+def contract(template_ledger, module_room):
     source, keys = template_ledger
-    data = shutil.copytree(source, tmp_path_factory.mktemp("contract") / "data")
-    with Service(data, keys, *FLAGS) as running:
+    with Service(module_room.copy(source), keys, *FLAGS) as running:
         yield Contract(running)
         assert complaints(running) == []
 

@@ -14,6 +14,8 @@ from tests.web.wire import LEFT_OVER, MEBIBYTE, Wire, ask, complaints, process_o
 
 EVENTS = f"{API}/events"
 
+pytestmark = pytest.mark.any_store(why="a request is refused before a store is asked")
+
 
 @pytest.fixture(autouse=True)
 def quiet(service: Service) -> Iterator[None]:

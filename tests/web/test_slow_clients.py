@@ -2,17 +2,16 @@
 """Clients that take their time: each is cut off after a bounded one, holds nothing until then, and bothers nobody."""
 
 import json
-import shutil
 import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
-from pathlib import Path
 
 import pytest
 
 from tests.commands.outcomes import WAIT_SECONDS
+from tests.ledgers import Ledger, Room
 from tests.running import Service, event, eventually
 from tests.web.asking import API
 from tests.web.wire import LEFT_OVER, MEBIBYTE, Wire, complaints, is_open, process_of, request
@@ -24,15 +23,15 @@ SLACK = 10.0
 """How much later than promised a busy machine may be."""
 LARGE = "/docs/assets/swagger-ui-bundle.js"
 
-Ledger = tuple[Path, dict[str, str]]
+pytestmark = pytest.mark.any_store(why="no store is asked while somebody dawdles")
 
 
 @pytest.fixture(scope="module")
-def service(template_ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(template_ledger: Ledger, module_room: Room) -> Iterator[Service]:
     """A service with little patience."""
     source, keys = template_ledger
-    data = Path(shutil.copytree(source, tmp_path_factory.mktemp("slow") / "data"))
-    with Service(data, keys, "--request-timeout", str(PATIENCE), "--idle-timeout", str(IDLE)) as running:
+    flags = ("--request-timeout", str(PATIENCE), "--idle-timeout", str(IDLE))
+    with Service(module_room.copy(source), keys, *flags) as running:
         yield running
         assert complaints(running) == []
 
