@@ -120,8 +120,6 @@ class Writer:
             except ConfigurationError as error:
                 raise UnavailableError("the database cannot be reached", retry_after=5, cause=error.message) from error
             self._require_same_server(self._connection)
-            with _nothing_written(self._connection):
-                _ask(self._connection, _SQL["prepare_writer"].encode())
         return self._connection
 
     def _require_same_server(self, connection: Connection) -> None:
@@ -219,9 +217,10 @@ def _ask(connection: Connection, sql: bytes) -> list[PGresult]:
 
 def _lock(connection: Connection, log_numbers: Sequence[int]) -> dict[int, Head]:
     """Begin, lock the heads, and open the COPY."""
-    numbers = ",".join(map(str, log_numbers))
-    lock = f"begin isolation level read committed; execute lock_heads ('{{{numbers}}}'); {_SQL['copy_entries']}"
-    _, locked, opened = _ask(connection, lock.encode())
+    numbers = b"'{" + ",".join(map(str, log_numbers)).encode() + b"}'"
+    lock = _SQL["lock_heads"].encode().replace(b"%(numbers)s", numbers)
+    begin = b"begin isolation level read committed; "
+    _, locked, opened = _ask(connection, begin + lock + b"; " + _SQL["copy_entries"].encode())
     assert opened.status == ExecStatus.COPY_IN
     heads = {}
     for row in range(locked.ntuples):

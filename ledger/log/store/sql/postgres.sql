@@ -1,11 +1,14 @@
--- prepare_writer --
--- The two statements of every batch, planned once for each connection. Heads are locked by number, so that two
--- transactions over the same logs wait for each other and never in a circle.
-prepare lock_heads (integer[]) as
-    select log_number, size, root, checkpoint, last_governing, last_id from heads
-    where log_number = any($1) order by log_number for update;
-prepare advance_head (bigint, bytea, text, bigint, bytea, integer) as
-    update heads set size = $1, root = $2, checkpoint = $3, last_governing = $4, last_id = $5 where log_number = $6;
+-- lock_heads --
+-- By number, so that two transactions over the same logs wait for each other and never in a circle.
+select log_number, size, root, checkpoint, last_governing, last_id from heads
+where log_number = any(%(numbers)s) order by log_number for update;
+
+-- end_hung_writers --
+-- Neither timeout reaches a session that waits for the rest of its rows. Ending it there is safe: nothing is committed.
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+where application_name = current_setting('application_name') and datname = current_database() and usename = current_user
+    and pid <> pg_backend_pid() and state = 'active' and wait_event = 'ClientRead'
+    and xact_start < clock_timestamp() - make_interval(secs => %s);
 
 -- copy_entries --
 copy entries (leaf_index, recorded_at, log_number, governing, event_id, type, key_id, agent_id, tool_name, verdict, mode,
@@ -18,7 +21,7 @@ insert into logs (log_number, log_id, origin, tenant_id) values (%s, %s, %s, %s)
 insert into heads (size, root, checkpoint, last_governing, last_id, log_number) values (%s, %s, %s, %s, %s, %s);
 
 -- advance_head --
-execute advance_head (%s, %s, %s, %s, %s, %s);
+update heads set size = %s, root = %s, checkpoint = %s, last_governing = %s, last_id = %s where log_number = %s;
 
 -- insert_tile --
 insert into tiles (log_number, level, number, root, hashes) values (%s, %s, %s, %s, %s);
