@@ -96,6 +96,10 @@ class Settings:
 
 
 def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # As of brackets that enclose no address. What is wrong with it says who tries to connect.
+        return "PostgreSQL"
     host = parts.netloc.rpartition("@")[2]
     return f"PostgreSQL {host}{parts.path}" if parts.scheme else "PostgreSQL"

@@ -14,6 +14,10 @@ import msgspec
 from ledger.log.errors import InvalidRequestError, MalformedRequestError
 
 MAX_SAFE_INTEGER = 2**53 - 1
+MAX_DEPTH = 100
+"""How deep a file or an entry of ours nests at most (spec/README.md)."""
+MAX_VALUE_DEPTH = 500
+"""How deep a disclosed value may nest, which the verifier reads as well."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _plain_encoder = msgspec.json.Encoder()
@@ -41,7 +45,7 @@ def read_strict(text: bytes) -> Any:
             parse_constant=_refuse_number,
             parse_int=_safe_integer,
         )
-        if _jcs(value).encode() == text:
+        if _jcs(value).encode() == text and nests_at_most(MAX_DEPTH, text):
             return value
     except (ValueError, RecursionError, _DuplicateNameError):
         pass
@@ -90,6 +94,11 @@ def _refuse_surrogates(value: Any, loc: list[str | int]) -> None:
     elif isinstance(value, list):
         for position, member in enumerate(value):
             _refuse_surrogates(member, [*loc, position])
+
+
+def nests_at_most(depth: int, text: bytes) -> bool:
+    """Whether a JSON text nests no deeper. Counting brackets settles it for all but the strangest."""
+    return text.count(b"{") + text.count(b"[") <= depth or nesting(text) <= depth
 
 
 def nesting(text: bytes) -> int:

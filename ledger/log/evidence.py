@@ -20,10 +20,11 @@ from ledger.log.errors import MalformedRequestError
 from ledger.log.events import Event
 from ledger.log.events.logs import DayClosed, HeadsCommitted
 from ledger.log.fold import LogsState, State
-from ledger.log.leaf import InvalidEntryError, read_leaf
+from ledger.log.leaf import InvalidEntryError
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import Receipt, RootProof, heads_line
-from ledger.log.sealed import digest_of, read_disclosure
+from ledger.log.rules import read_foreign_leaf
+from ledger.log.sealed import digest_of, read_foreign_disclosure
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, read_checkpoint
 from ledger.tlog.errors import MalformedError, TlogError
 from ledger.tlog.merkle import leaf_hash, verify_consistency, verify_inclusion
@@ -109,7 +110,7 @@ def _require(condition: bool, reason: str) -> None:
 
 
 def _check_receipt(keys: KnownKeys, receipt: Receipt) -> None:
-    envelope, _ = read_leaf(receipt.entry.encode())
+    envelope, _ = read_foreign_leaf(receipt.entry.encode())
     # The origin is only a hint where to look for the key; the signature then binds it.
     checkpoint = _open(keys, receipt.checkpoint)
     _require(
@@ -165,7 +166,7 @@ def _check_disclosures(envelope: Envelope, texts: Sequence[str]) -> None:
     """Each belongs to a commitment of the entry (S2), in the order of their pointers, none twice (S4)."""
     pointers = []
     for text in texts:
-        pointer = read_disclosure(text).pointer
+        pointer = read_foreign_disclosure(text).pointer
         value: Any = {"data": msgspec.json.decode(envelope.data)}
         for step in pointer.split("/")[1:]:
             value = value.get(step) if isinstance(value, dict) else None
@@ -179,7 +180,7 @@ def _check_disclosures(envelope: Envelope, texts: Sequence[str]) -> None:
 
 def _event(entry: str, head: Checkpoint) -> Event:
     """The event of an entry that must be of the log of `head`."""
-    envelope, event = read_leaf(entry.encode())
+    envelope, event = read_foreign_leaf(entry.encode())
     _require(envelope.source == head.origin, f"an entry of {envelope.source!r} is not one of {head.origin!r}")
     return event
 

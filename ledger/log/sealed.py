@@ -19,7 +19,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 from cryptography.exceptions import InvalidTag
 
-from ledger.log.errors import DamagedError
+from ledger.log import canonical
+from ledger.log.errors import DamagedError, LedgerError
 from ledger.log.keystore import DataKey
 
 SALT_BYTES = 32
@@ -157,6 +158,24 @@ def read_disclosure(text: str) -> Disclosure:
     salt = urlsafe_b64decode(disclosure.salt + "=")
     if _base64url(data).decode() != text or _base64url(salt).decode() != disclosure.salt or len(salt) != SALT_BYTES:
         raise ValueError("a disclosure is not canonical base64url, or its salt is not 32 bytes")
+    return disclosure
+
+
+def read_foreign_disclosure(text: str) -> Disclosure:
+    """The same of a disclosure that somebody sent: one spelling of everything around the value, and a value that all
+    readers understand alike (S1). Raises ValueError.
+    """
+    try:
+        disclosure = read_disclosure(text)
+        value = bytes(disclosure.value)
+        spelling = b'["%b","%b",%b]' % (disclosure.salt.encode(), disclosure.pointer.encode(), value)
+        canonical.refuse_duplicates(value)
+    except (LedgerError, msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(f"not a disclosure: {error}") from None
+    if _base64url(spelling).decode() != text:
+        raise ValueError("a disclosure has white space or escapes outside of its value")
+    if not canonical.nests_at_most(canonical.MAX_VALUE_DEPTH, value):
+        raise ValueError("a disclosed value is nested too deeply")
     return disclosure
 
 

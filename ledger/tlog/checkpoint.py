@@ -16,8 +16,6 @@ from ledger.tlog.merkle import EMPTY_ROOT
 from ledger.tlog.note import SigningKey, VerifierKey, is_key_name, open_note, split_note
 from ledger.tlog.text import format_base64, parse_decimal, parse_hash
 
-MAX_ORIGIN_BYTES = 255
-
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -40,19 +38,11 @@ def parse_checkpoint(text: str) -> Checkpoint:
     if len(lines) != 4 or lines[3]:
         raise MalformedError(f"a checkpoint has 3 lines, got {len(lines) - 1}")
     origin, size, root = lines[0], parse_decimal(lines[1]), parse_hash(lines[2])
-    if not is_origin(origin):
+    if not is_key_name(origin):
         raise MalformedError(f"not an origin: {origin[:80]!r}")
     if size == 0 and root != EMPTY_ROOT:
         raise MalformedError("the root of an empty tree must be the hash of nothing")
     return Checkpoint(origin, size, root)
-
-
-def is_origin(text: str) -> bool:
-    """Whether `text` may name a log: what may name a key, at most 255 bytes."""
-    try:
-        return is_key_name(text) and len(text.encode()) <= MAX_ORIGIN_BYTES
-    except UnicodeEncodeError:
-        return False
 
 
 def read_checkpoint(note: str) -> Checkpoint:

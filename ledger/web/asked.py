@@ -65,7 +65,7 @@ class AskedReader:
                 if scheme.lower() == "bearer":
                     asked.secret = credential.strip()
             elif kind == "length":
-                asked.content_length = int(value) if value.isdigit() else None
+                asked.content_length = int(value) if len(value) < 20 and value.isdigit() else None
             elif kind == "accept":
                 asked.accept = value.decode("latin-1")
             elif kind == "key":

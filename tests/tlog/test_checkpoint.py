@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.tlog.checkpoint import Checkpoint, is_origin, open_checkpoint, parse_checkpoint, read_checkpoint
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, read_checkpoint
 from ledger.tlog.errors import MalformedError, SignatureError, TlogError
 from ledger.tlog.merkle import EMPTY_ROOT
 from ledger.tlog.note import SigningKey, open_note, parse_vkey
@@ -19,7 +19,7 @@ OTHER = SigningKey("example.org/other", Ed25519PrivateKey.from_private_bytes(byt
 CHECKPOINT = Checkpoint("example.com/log", 5, bytes(range(32)))
 NOTE = CHECKPOINT.sign(KEY)
 
-origins = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="+"), min_size=1, max_size=60)
+origins = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters='+"\\'), min_size=1, max_size=60)
 checkpoints = st.builds(Checkpoint, origins, st.integers(1, MAX_INTEGER), st.binary(min_size=32, max_size=32))
 
 
@@ -126,14 +126,3 @@ def test_key_of_one_trusted_log_cannot_sign_for_another():
 def test_sign_refuses_a_key_with_another_name():
     with pytest.raises(AssertionError):
         CHECKPOINT.sign(OTHER)
-
-
-@pytest.mark.parametrize(
-    ("origin", "expected"),
-    [
-        *[("localhost", True), ("a" * 255, True), ("é" * 127, True), ("a" * 256, False), ("é" * 128, False)],
-        *[("", False), ("a b", False), ("a+b", False), ("a\nb", False), ("\ud800", False), ("\u2003", False)],
-    ],
-)
-def test_is_origin(origin, expected):
-    assert is_origin(origin) is expected

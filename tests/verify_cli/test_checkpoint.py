@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_verify import VerificationError
-from ledger_verify.checkpoint import MAX_CHECKPOINT_BYTES, head_line_hash, parse_checkpoint, same_tree, signed_by
+from ledger_verify.checkpoint import head_line_hash, parse_checkpoint, same_tree, signed_by
 from ledger_verify.merkle import leaf_hash, verify_inclusion
-from ledger_verify.note import parse_vkey
+from ledger_verify.note import MAX_NOTE_BYTES, parse_vkey
 
 from .textbook import Signer, b64, leaf, sha256
 from .world import World, head_line
@@ -80,7 +80,7 @@ def test_sizes_up_to_the_bound_parse() -> None:
 
 def test_length_is_bounded() -> None:
     with pytest.raises(VerificationError, match="too long"):
-        parse_checkpoint(SIGNER.sign(f"{'a' * MAX_CHECKPOINT_BYTES}\n5\n{ROOT}\n"))
+        parse_checkpoint(SIGNER.sign(f"{'a' * MAX_NOTE_BYTES}\n5\n{ROOT}\n"))
 
 
 def test_a_key_of_another_name_does_not_speak_for_the_origin() -> None:

@@ -38,6 +38,7 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
+TIMEOUT_SECONDS = 60
 FLAGS = ("--stranger-rate", "0")
 """Of the service: asked as fast as it can answer, by one address, it would soon refuse."""
 
@@ -91,7 +92,7 @@ class Contract:
                 if data.draw(st.booleans()):
                     self._name_something(case)
                 accept = data.draw(st.sampled_from(["*/*", "application/json", "text/plain"]))
-                answer = case.call(headers=headers | {"accept": accept})
+                answer = case.call(headers=headers | {"accept": accept}, timeout=TIMEOUT_SECONDS)
                 statuses[answer.status_code] += 1
                 case.validate_response(answer, checks=CHECKS)
 

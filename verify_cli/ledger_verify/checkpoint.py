@@ -21,8 +21,6 @@ from ledger_verify.errors import MalformedError, VerificationError
 from ledger_verify.merkle import empty_root, leaf_hash
 from ledger_verify.note import Note, VerifierKey, is_key_name, parse_note, verified_keys
 
-MAX_CHECKPOINT_BYTES = 64_000
-
 
 class Checkpoint(NamedTuple):
     """A parsed checkpoint. It is a claim until `signed_by` has found a trusted key under it."""
@@ -41,8 +39,6 @@ class Checkpoint(NamedTuple):
 @lru_cache(maxsize=256)
 def parse_checkpoint(text: str) -> Checkpoint:
     """The checkpoint in a signed note without extension lines."""
-    if len(text) > MAX_CHECKPOINT_BYTES:
-        raise MalformedError("the checkpoint is too long", got=len(text), want=f"at most {MAX_CHECKPOINT_BYTES}")
     note = parse_note(text)
     lines = note.text[:-1].split("\n")
     if len(lines) < 3:

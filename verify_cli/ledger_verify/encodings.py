@@ -89,7 +89,7 @@ def check_uuid7(text: str, what: str) -> None:
 
 
 def _day_exists(year: int, month: int, day: int) -> bool:
-    if not 1 <= month <= 12:
+    if year < 1 or not 1 <= month <= 12:  # the calendar of the service begins with year 1
         return False
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     days = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

@@ -31,7 +31,7 @@ from ledger_verify.encodings import decode_base64
 from ledger_verify.errors import MalformedError, VerificationError
 
 ED25519 = b"\x01"  # signature type of C2SP signed-note; the only one our logs use
-MAX_NOTE_BYTES = 1_000_000
+MAX_NOTE_BYTES = 64_000
 MAX_SIGNATURES = 100
 MAX_NAME_BYTES = 255
 
@@ -63,10 +63,12 @@ class Note(NamedTuple):
 
 
 def is_key_name(name: str) -> bool:
-    """Not empty, no Unicode space, no plus sign, at most 255 bytes; printable, as it will be shown to people."""
+    """Not empty, no Unicode space, no plus sign, at most 255 bytes; printable, as it will be shown to people; and without
+    a quotation mark or a backslash, so that JSON has it as it is.
+    """
     return (
         0 < len(name) <= MAX_NAME_BYTES
-        and "+" not in name
+        and not any(c in name for c in '+"\\')
         and name.isprintable()
         and not any(c.isspace() for c in name)
         and len(name.encode("utf-8")) <= MAX_NAME_BYTES
@@ -99,9 +101,9 @@ def parse_vkey(vkey: str) -> VerifierKey:
 
 def parse_note(note: str) -> Note:
     """Split a note. The text is everything before the last empty line."""
-    if len(note) > MAX_NOTE_BYTES:
-        raise MalformedError("the note is too long", got=len(note), want=f"at most {MAX_NOTE_BYTES} characters")
-    encode_utf8(note, "the note")
+    size = len(encode_utf8(note, "the note"))
+    if size > MAX_NOTE_BYTES:
+        raise MalformedError("the note is too long", got=f"{size} bytes", want=f"at most {MAX_NOTE_BYTES}")
     if _CONTROL.search(note) is not None:
         raise MalformedError("the note has a control character other than newline")
     separator = note.rfind("\n\n")
