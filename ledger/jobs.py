@@ -32,7 +32,7 @@ def _guarded(name: str, job: Callable[[], Awaitable[Any]]) -> Callable[[], Await
         try:
             await job()
         except LedgerError as error:
-            _log.warning("job_failed", job=name, error=error.message)
+            _log.warning("job_failed", job=name, error=error.for_operator)
         except Exception:
             _log.exception("job_failed", job=name)
 

@@ -91,7 +91,7 @@ def refusals(function: _Function) -> _Function:
         try:
             return function(*arguments, **keywords)
         except LedgerError as error:
-            fail(error.message)
+            fail(error.for_operator)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             fail(f"{where}{error.strerror or error}")

@@ -61,7 +61,7 @@ class Currency:
             try:
                 self._poll()
             except LedgerError as error:
-                self._report(error.message)
+                self._report(error.for_operator)
             except Exception as error:
                 self._report(repr(error))
             else:

@@ -36,6 +36,11 @@ class LedgerError(Exception):
         self.message = message
         self.details = details
 
+    @property
+    def for_operator(self) -> str:
+        """The message as it may be logged; callers are shown no more than `message`."""
+        return self.message
+
 
 class MalformedRequestError(LedgerError):
     code = "VALIDATION_ERROR"
@@ -86,11 +91,18 @@ class RateLimitedError(LedgerError):
 
 
 class UnavailableError(LedgerError):
+    """`cause` is what somebody else's program said of it, perhaps with addresses and names: for the operator alone."""
+
     code = "LEDGER_UNAVAILABLE"
 
-    def __init__(self, message: str, retry_after: int = 1) -> None:
+    def __init__(self, message: str, retry_after: int = 1, cause: object = "") -> None:
         super().__init__(message, retry_after=retry_after)
         self.retry_after = retry_after
+        self.cause = " ".join(str(cause).split())
+
+    @property
+    def for_operator(self) -> str:
+        return f"{self.message}: {self.cause}" if self.cause else self.message
 
 
 class ConfigurationError(LedgerError):

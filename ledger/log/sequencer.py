@@ -264,7 +264,7 @@ class Sequencer:
                 batch, outcomes, UnavailableError("it is unknown whether this was written; ask again"), logs
             )
         except LedgerError as error:
-            _log.error("batch_failed", error=error.message)
+            _log.error("batch_failed", error=error.for_operator)
             return self._fail(batch, outcomes, self._halt_after(error), ())
         except Exception as error:
             _log.exception("batch_failed")
@@ -297,7 +297,7 @@ class Sequencer:
         try:
             self._guard.advance(root.result().head.checkpoint)
         except LedgerError as error:
-            _log.error("root_checkpoint_not_released", error=error.message)
+            _log.error("root_checkpoint_not_released", error=error.for_operator)
             return self._halt_after(error)
         return None
 
@@ -318,6 +318,9 @@ class Sequencer:
         for log in reload:
             try:
                 self.reload(log)
+            except LedgerError as failure:
+                # The next transaction sees that the heads differ, and loads what it needs.
+                _log.error("reload_failed", log=log.origin, error=failure.for_operator)
             except Exception:
                 _log.exception("reload_failed", log=log.origin)
         # Who was refused stays refused; the others learn that nothing of theirs was written.

@@ -7,18 +7,19 @@ the only user, and only it can open what lies here.
 
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import psycopg
 
 from ledger.log.errors import ConfigurationError, UnavailableError
 from ledger.log.store import named_sql
-from ledger.log.store.postgres_connection import connect, opening, words
+from ledger.log.store.postgres_connection import PATIENCE, Connection, KeptConnection, connect, opening, words
 
 _SQL = named_sql.load("keys.sql")
+
+_Result = TypeVar("_Result")
 
 
 class SealedKey(NamedTuple):
@@ -33,6 +34,11 @@ class SealedKey(NamedTuple):
 
 class KeyTable(Protocol):
     """Every method may raise UnavailableError."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether the table is across a network."""
+        ...
 
     def of_bucket(self, log_number: int, bucket: bytes, day: int) -> tuple[bytes, bytes] | None:
         """(key_id, sealed) of a bucket and day; always the same one where two processes made one each."""
@@ -49,6 +55,8 @@ class KeyTable(Protocol):
 
 class SqliteKeys:
     """The file keeps no journal of old pages and overwrites what it deletes."""
+
+    remote = False
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open the file. Raises ConfigurationError when it is missing: a new one in its place would make everything
@@ -121,12 +129,15 @@ class SqliteKeys:
 class PostgresKeys:
     """A database of its own, for services on several hosts. The keystore lets one thread in at a time."""
 
+    remote = True
+
     def __init__(self, url: str) -> None:
         """Connect. Raises ConfigurationError when that fails, or when there is no keystore in the database."""
-        self._url = url
-        self._connection = connect(url)
+        self._connection = KeptConnection(url, PATIENCE, PATIENCE.read)
         with opening():
-            found = self._connection.execute("select to_regclass('data_keys')").fetchone()
+            found = self._connection.ask(
+                lambda connection: connection.execute("select to_regclass('data_keys')").fetchone()
+            )
         if found == (None,):
             raise ConfigurationError("--keystore-url names a database without a keystore: restore it from its backup")
 
@@ -149,31 +160,24 @@ class PostgresKeys:
         return rows[0][0] if rows else None
 
     def insert(self, keys: Sequence[SealedKey]) -> None:
-        try:
-            connection = self._connected()
+        def write(connection: Connection) -> None:
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.executemany(_SQL["insert"], keys)
-        except psycopg.Error as error:
-            # Whether it was written or not: the same keys are inserted again by the next try.
-            raise UnavailableError(f"the keystore cannot be written: {words(error)}") from error
+
+        # Whether the first try wrote them or not: keys that are there are left alone.
+        self._try("the keystore cannot be written", write)
 
     def _ask(self, name: str, parameters: Sequence[Any]) -> list[Any]:
-        # A connection that broke since it was last used is replaced and asked once more.
-        with suppress(psycopg.OperationalError):
-            return self._connected().execute(_SQL[name], parameters, binary=True).fetchall()
-        self._connection.close()
-        try:
-            return self._connected().execute(_SQL[name], parameters, binary=True).fetchall()
-        except psycopg.Error as error:
-            raise UnavailableError(f"the keystore cannot be read: {words(error)}") from error
+        return self._try(
+            "the keystore cannot be read",
+            lambda connection: connection.execute(_SQL[name], parameters, binary=True).fetchall(),
+        )
 
-    def _connected(self) -> psycopg.Connection[Any]:
-        if self._connection.closed:
-            try:
-                self._connection = connect(self._url)
-            except ConfigurationError as error:
-                raise UnavailableError(error.message, retry_after=5) from error
-        return self._connection
+    def _try(self, problem: str, work: Callable[[Connection], _Result]) -> _Result:
+        try:
+            return self._connection.ask(work)
+        except (ConfigurationError, psycopg.Error) as error:
+            raise UnavailableError(problem, retry_after=5, cause=error) from error
 
     def close(self) -> None:
         self._connection.close()

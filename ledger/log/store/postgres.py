@@ -6,7 +6,9 @@ one thread at a time. What several processes write at once is put in order by th
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import psycopg
@@ -30,18 +32,21 @@ from ledger.log.store import (
 )
 from ledger.log.store.postgres_connection import (
     APPLICATION_NAME,
-    CONNECT_SECONDS,
+    PATIENCE,
+    Connection,
+    KeptConnection,
+    Patience,
     connect,
     opening,
     server_identity,
     settle,
-    words,
 )
 from ledger.log.store.postgres_writer import Writer
 
 SCHEMA_VERSION = 1
 OLDEST_SERVER = 150000
 READERS = 8
+POLL_CONNECT_SECONDS = 2
 
 _SQL = named_sql.load("postgres.sql")
 _MIGRATION_LOCK = 0x6C6564676572
@@ -53,7 +58,9 @@ _Result = TypeVar("_Result")
 class PostgresStore:
     shared = True
 
-    def __init__(self, url: str, *, read_only: bool = False, empty: bool = False) -> None:
+    def __init__(
+        self, url: str, *, read_only: bool = False, empty: bool = False, patience: Patience = PATIENCE
+    ) -> None:
         """Open the database at `url`; `empty` where no ledger is in it yet.
 
         Raises ConfigurationError when it cannot be reached, is of a newer format, or holds no ledger.
@@ -68,18 +75,24 @@ class PostgresStore:
             if version < SCHEMA_VERSION:
                 _migrate(connection)
         self._read_only = read_only
+        self._patience = patience
         self._pool = ConnectionPool(
             url,
+            connection_class=Connection,
             min_size=1,
             max_size=READERS,
-            kwargs={"autocommit": True, "connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION_NAME},
-            configure=settle,
-            timeout=CONNECT_SECONDS,
+            kwargs={"autocommit": True, "connect_timeout": patience.connect, "application_name": APPLICATION_NAME},
+            configure=lambda connection: settle(connection, patience, patience.read),
+            timeout=patience.connect,
+            # After that a reader in need tries at once, while the pool by itself would wait longer and longer.
+            reconnect_timeout=1,
             name="ledger-readers",
             open=True,
         )
-        self._writer = Writer(url)
+        self._writer = Writer(url, patience)
         self._write_lock = threading.Lock()
+        self._poller = KeptConnection(url, replace(patience, connect=POLL_CONNECT_SECONDS), patience.poll)
+        self._poll_lock = threading.Lock()
 
     @classmethod
     def initialise(cls, url: str) -> "PostgresStore":
@@ -100,6 +113,7 @@ class PostgresStore:
 
     def close(self) -> None:
         self._writer.close()
+        self._poller.close()
         self._pool.close()
 
     # Writing
@@ -118,25 +132,26 @@ class PostgresStore:
     # Reading
 
     def _all(self, name: str, parameters: Any = ()) -> list[Any]:
-        """The rows of a question. A connection that broke since it was last used is replaced and asked once more:
-        asking twice does no harm.
-        """
-        try:
-            return self._ask(name, parameters)
-        except psycopg.OperationalError:
-            pass
-        except psycopg.Error as error:
-            raise UnavailableError(f"the database cannot be read: {words(error)}", retry_after=5) from error
-        try:
-            self._pool.check()
-            return self._ask(name, parameters)
-        except psycopg.Error as error:
-            raise UnavailableError(f"the database cannot be read: {words(error)}", retry_after=5) from error
+        """The rows of a named question."""
+        return self._ask(lambda connection: _rows(connection.execute(_SQL[name], parameters, binary=True)))
 
-    def _ask(self, name: str, parameters: Any) -> list[Any]:
-        with self._pool.connection() as connection:
-            cursor = connection.execute(_SQL[name], parameters, binary=True)
-            return [] if cursor.description is None else cursor.fetchall()
+    def _ask(self, question: Callable[[Connection], _Result]) -> _Result:
+        """What somebody finds out who does no harm by asking twice: where a connection broke since it was last used,
+        the next one is asked.
+        """
+        deadline = time.monotonic() + self._patience.connect
+        while True:
+            lost = False
+            try:
+                with self._pool.connection(timeout=deadline - time.monotonic()) as connection:
+                    try:
+                        return question(connection)
+                    except psycopg.OperationalError:
+                        lost = connection.closed
+                        raise
+            except psycopg.Error as error:
+                if not lost or time.monotonic() > deadline:
+                    raise UnavailableError("the database cannot be read", retry_after=5, cause=error) from error
 
     def _one(self, name: str, parameters: Any = ()) -> Any:
         rows = self._all(name, parameters)
@@ -155,7 +170,16 @@ class PostgresStore:
         return _head(*row[1:])
 
     def positions(self, log_numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
-        return {number: (size, last) for number, size, last in self._all("select_positions", (list(log_numbers),))}
+        numbers = (list(log_numbers),)
+        # On a connection of its own, so that a process is not out of date because its readers are busy.
+        with self._poll_lock:
+            try:
+                found = self._poller.ask(
+                    lambda connection: _rows(connection.execute(_SQL["select_positions"], numbers, binary=True))
+                )
+            except (ConfigurationError, psycopg.Error) as error:
+                raise UnavailableError("the database cannot be reached", retry_after=5, cause=error) from error
+        return {number: (size, last) for number, size, last in found}
 
     def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
         return [row[0] for row in self._all("select_leaves", (log_number, start, stop))]
@@ -241,19 +265,18 @@ class PostgresStore:
         return dict(self._all("select_notes"))
 
     def identity(self) -> str:
-        try:
-            with self._pool.connection() as connection:
-                server = server_identity(connection)
-        except psycopg.Error as error:
-            raise UnavailableError(f"the database cannot be read: {error}", retry_after=5) from error
-        return f"{self.note(INSTANCE) or ''}/{server}"
+        return f"{self.note(INSTANCE) or ''}/{self._ask(server_identity)}"
 
     def damage(self) -> str | None:
         try:
             invalid = self._all("select_invalid_indexes")
         except UnavailableError as error:
-            return error.message
+            return error.for_operator
         return f"index {invalid[0][0]} is not valid: run reindex" if invalid else None
+
+
+def _rows(cursor: psycopg.Cursor[Any]) -> list[Any]:
+    return [] if cursor.description is None else cursor.fetchall()
 
 
 def _head(size: int, root: bytes, checkpoint: str, last_governing: int, last_id: bytes) -> Head:

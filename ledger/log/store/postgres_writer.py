@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
+import structlog
 from psycopg import generators
 from psycopg.errors import Diagnostic, error_from_result
 from psycopg.pq import ExecStatus
@@ -45,27 +46,36 @@ from ledger.log.store import (
     named_sql,
 )
 from ledger.log.store.copy_format import copy_buffer
-from ledger.log.store.postgres_connection import LOCK_SECONDS, STATEMENT_SECONDS, connect, server_identity, words
+from ledger.log.store.postgres_connection import Connection, Patience, SilentError, connect, server_identity, words
 
 LOOK_UP_AFTER_REPETITION = 100
 """Batches for which dedup keys are looked up first after one that held a repetition."""
-# A server that answers nothing for so long counts as lost; it has bounds of its own well below.
-ANSWER_SECONDS = STATEMENT_SECONDS + LOCK_SECONDS
 COPY_CHUNK = 1 << 16
 
 _SQL = named_sql.load("postgres.sql")
+
+_log = structlog.get_logger("ledger.postgres")
 
 
 class _RepetitionError(Exception):
     """A dedup key of the batch is taken."""
 
 
+class _HeldError(UnavailableError):
+    """Another writer held a head for too long."""
+
+
+class _LostError(UnavailableError):
+    """The connection broke before anything can have been committed."""
+
+
 class Writer:
     """The writing connection, made when it is needed and again when it was lost."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: Patience) -> None:
         self._url = url
-        self._connection: psycopg.Connection[Any] | None = None
+        self._patience = patience
+        self._connection: Connection | None = None
         self._server: str | None = None
         self._look_up = 0
 
@@ -75,6 +85,16 @@ class Writer:
 
     def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
         """See the contract in `ledger/log/store`."""
+        used_before = self._connection is not None
+        try:
+            self._append(log_numbers, dedup_keys, build)
+        except _LostError:
+            # That a connection is gone since its last use, as after a restart of the server, is noticed only now.
+            if not used_before:
+                raise
+            self._append(log_numbers, dedup_keys, build)
+
+    def _append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
         connection = self._connected()
         known: dict[bytes, Known] = {}
         if self._look_up and dedup_keys:
@@ -83,28 +103,32 @@ class Writer:
         while True:
             try:
                 return self._transact(connection, log_numbers, known, build)
+            except _HeldError:
+                self._end_hung_writers(connection)
+                raise
             except _RepetitionError as repetition:
                 self._look_up = LOOK_UP_AFTER_REPETITION
                 before, known = known, self._known(connection, log_numbers, dedup_keys)
                 if known == before:
                     raise ConflictError(f"the store holds something of that name already: {repetition}") from None
 
-    def _connected(self) -> psycopg.Connection[Any]:
+    def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
+            self._connection = None
             try:
-                self._connection = connect(self._url)
+                self._connection = connect(self._url, self._patience)
             except ConfigurationError as error:
-                raise UnavailableError(error.message, retry_after=5) from error
+                raise UnavailableError("the database cannot be reached", retry_after=5, cause=error.message) from error
             self._require_same_server(self._connection)
         return self._connection
 
-    def _require_same_server(self, connection: psycopg.Connection[Any]) -> None:
+    def _require_same_server(self, connection: Connection) -> None:
         """Behind the same address there may be another server by now, and nobody here knows what it lacks."""
         try:
             server = server_identity(connection)
         except psycopg.Error as error:
             connection.close()
-            raise UnavailableError(f"the database cannot be read: {error}", retry_after=5) from error
+            raise UnavailableError("the database cannot be reached", retry_after=5, cause=error) from error
         if self._server is not None and self._server != server:
             connection.close()
             raise RollbackError(
@@ -113,9 +137,14 @@ class Writer:
             )
         self._server = server
 
-    def _known(
-        self, connection: psycopg.Connection[Any], log_numbers: Sequence[int], keys: Sequence[bytes]
-    ) -> dict[bytes, Known]:
+    def _end_hung_writers(self, connection: Connection) -> None:
+        """A process that stands still with its rows half sent would hold the heads for as long as it does."""
+        with suppress(psycopg.Error):
+            [(ended,)] = connection.execute(_SQL["end_hung_writers"], (self._patience.lock,)).fetchall()
+            if ended:
+                _log.warning("hung_writers_ended", sessions=ended)
+
+    def _known(self, connection: Connection, log_numbers: Sequence[int], keys: Sequence[bytes]) -> dict[bytes, Known]:
         with _nothing_written(connection):
             parameters = {"numbers": list(log_numbers), "keys": list(keys)}
             found = connection.execute(_SQL["select_known"], parameters, binary=True).fetchall()
@@ -123,7 +152,7 @@ class Writer:
 
     def _transact(
         self,
-        connection: psycopg.Connection[Any],
+        connection: Connection,
         log_numbers: Sequence[int],
         known: dict[bytes, Known],
         build: Build,
@@ -144,7 +173,7 @@ class Writer:
 
 
 @contextmanager
-def _nothing_written(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def _nothing_written(connection: Connection) -> Iterator[None]:
     """Whatever fails in here left nothing in the database, and the connection is ready again or closed."""
     try:
         yield
@@ -155,14 +184,18 @@ def _nothing_written(connection: psycopg.Connection[Any]) -> Iterator[None]:
                 raise _RepetitionError(str(error)) from None
             case psycopg.errors.UniqueViolation():
                 raise ConflictError(f"the store holds something of that name already: {words(error)}") from error
+            case psycopg.errors.LockNotAvailable():
+                raise _HeldError("another process holds the log", retry_after=5, cause=error) from error
+            case psycopg.OperationalError() if connection.closed and not isinstance(error, SilentError):
+                raise _LostError("the database was lost during a write", retry_after=5, cause=error) from error
             case psycopg.Error():
-                raise UnavailableError(f"the database refused a write: {words(error)}", retry_after=5) from error
+                raise UnavailableError("the database refused a write", retry_after=5, cause=error) from error
         raise
     if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
         _roll_back(connection)
 
 
-def _roll_back(connection: psycopg.Connection[Any]) -> None:
+def _roll_back(connection: Connection) -> None:
     if connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE:
         return
     try:
@@ -172,17 +205,17 @@ def _roll_back(connection: psycopg.Connection[Any]) -> None:
         connection.close()
 
 
-def _ask(connection: psycopg.Connection[Any], sql: bytes) -> list[PGresult]:
+def _ask(connection: Connection, sql: bytes) -> list[PGresult]:
     """The results of a text of statements, up to the first that failed. Raises psycopg.Error for that one."""
     connection.pgconn.send_query(sql)
-    results: list[PGresult] = connection.wait(generators.execute(connection.pgconn), timeout=ANSWER_SECONDS)
+    results: list[PGresult] = connection.wait(generators.execute(connection.pgconn))
     for result in results:
         if result.status == ExecStatus.FATAL_ERROR:
             raise error_from_result(result, encoding="utf-8")
     return results
 
 
-def _lock(connection: psycopg.Connection[Any], log_numbers: Sequence[int]) -> dict[int, Head]:
+def _lock(connection: Connection, log_numbers: Sequence[int]) -> dict[int, Head]:
     """Begin, lock the heads, and open the COPY."""
     numbers = b"'{" + ",".join(map(str, log_numbers)).encode() + b"}'"
     lock = _SQL["lock_heads"].encode().replace(b"%(numbers)s", numbers)
@@ -203,20 +236,20 @@ def _lock(connection: psycopg.Connection[Any], log_numbers: Sequence[int]) -> di
     return heads
 
 
-def _copy(connection: psycopg.Connection[Any], data: bytes, refusal: str | None = None) -> None:
+def _copy(connection: Connection, data: bytes, refusal: str | None = None) -> None:
     """Send the rows and end the COPY; with `refusal`, have the server drop the transaction."""
     if connection.pgconn.status != psycopg.pq.ConnStatus.OK:
         return
     for start in range(0, len(data), COPY_CHUNK):
         connection.wait(generators.copy_to(connection.pgconn, data[start : start + COPY_CHUNK], flush=False))
     if refusal is None:
-        connection.wait(generators.copy_end(connection.pgconn, None), timeout=ANSWER_SECONDS)
+        connection.wait(generators.copy_end(connection.pgconn, None))
     else:
         with suppress(psycopg.Error):
-            connection.wait(generators.copy_end(connection.pgconn, refusal.encode()), timeout=ANSWER_SECONDS)
+            connection.wait(generators.copy_end(connection.pgconn, refusal.encode()))
 
 
-def _closing(connection: psycopg.Connection[Any], batches: Sequence[Batch], heads: dict[int, Head]) -> bytes:
+def _closing(connection: Connection, batches: Sequence[Batch], heads: dict[int, Head]) -> bytes:
     """The statements after the entries. Side rows come first: a new log's head refers to its record."""
     cursor = psycopg.ClientCursor(connection)
     statements = []
@@ -244,7 +277,7 @@ def _side(side: SideRow) -> tuple[str, tuple[Any, ...]]:
             return _SQL["insert_log"], (side.number, side.log_id, side.origin, side.tenant_id)
 
 
-def _commit(connection: psycopg.Connection[Any], closing: bytes) -> None:
+def _commit(connection: Connection, closing: bytes) -> None:
     """The last question. Raises ConflictError or UnavailableError when the server refused it, OutcomeUnknownError when
     it did not say.
     """
@@ -257,7 +290,7 @@ def _commit(connection: psycopg.Connection[Any], closing: bytes) -> None:
         _roll_back(connection)
         if isinstance(error, psycopg.errors.UniqueViolation):
             raise ConflictError(f"the store holds something of that name already: {words(error)}") from error
-        raise UnavailableError(f"the database refused a write: {words(error)}", retry_after=5) from error
+        raise UnavailableError("the database refused a write", retry_after=5, cause=error) from error
     # A transaction that cannot be committed is answered with ROLLBACK, and that is no error.
     if results[-1].command_status != b"COMMIT":
         raise UnavailableError("the database rolled the batch back", retry_after=5)

@@ -3,6 +3,13 @@
 select log_number, size, root, checkpoint, last_governing, last_id from heads
 where log_number = any(%(numbers)s) order by log_number for update;
 
+-- end_hung_writers --
+-- Neither timeout reaches a session that waits for the rest of its rows. Ending it there is safe: nothing is committed.
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+where application_name = current_setting('application_name') and datname = current_database() and usename = current_user
+    and pid <> pg_backend_pid() and state = 'active' and wait_event = 'ClientRead'
+    and xact_start < clock_timestamp() - make_interval(secs => %s);
+
 -- copy_entries --
 copy entries (leaf_index, recorded_at, log_number, governing, event_id, type, key_id, agent_id, tool_name, verdict, mode,
     env, dedup, request, data_key, leaf, sealed) from stdin (format binary);
