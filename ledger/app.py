@@ -13,7 +13,7 @@ from litestar.di import Provide
 from ledger.deployment import FIRST_TENANT, clock, open_ledger
 from ledger.jobs import schedule
 from ledger.log.days import DayDocument
-from ledger.log.errors import LedgerError
+from ledger.log.errors import LedgerError, UnavailableError
 from ledger.log.receipts import Receipt
 from ledger.log.report import Report
 from ledger.log.roots import RootLog
@@ -112,7 +112,13 @@ class Application:
                 return
 
     def _why_not_ready(self) -> str | None:
-        return self._ready or self._ledger.sequencer.halted
+        reason = self._ready or self._ledger.sequencer.halted
+        if reason is None:
+            try:
+                self._ledger.require_current()
+            except UnavailableError as error:
+                return error.message
+        return reason
 
     def _recall(self, secret: str) -> Principal | None:
         found = self._resolver.recall(secret)

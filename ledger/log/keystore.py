@@ -39,52 +39,73 @@ Bucket = tuple[int, bytes, int]
 
 
 class Keystore:
-    """The keys, opened. Used from the thread that prepares events and from the one that commits them; a lock serves
-    both.
+    """The keys, opened. Used from the thread that prepares events and from the one that commits them.
 
     `_fresh` holds keys that exist in memory only; `flush` writes them, and the sequencer calls it before each commit.
+    What is in memory has a lock of its own, under which nothing is waited for: who needs a key that is known does not
+    stand in line behind a slow disk. `_table_lock` is taken first where both are.
     """
 
     def __init__(self, table: KeyTable, vault: Vault) -> None:
         self._table = table
         self._box = SecretBox(vault.derive("keystore"))
         self._lock = threading.Lock()
+        self._table_lock = threading.Lock()
         self._by_bucket: OrderedDict[Bucket, DataKey] = OrderedDict()
         self._fresh: dict[Bucket, DataKey] = {}
+
+    @property
+    def remote(self) -> bool:
+        """Whether asking for a key can take as long as a network wants."""
+        return self._table.remote
 
     def key_for(self, log_number: int, bucket: bytes, day: int) -> DataKey:
         """The key of a bucket and day, made when there is none yet. Raises DamagedError, and UnavailableError when the
         table cannot be read.
         """
         name = (log_number, bucket, day)
+        key = self._remembered(name)
+        if key is not None:
+            return key
+        with self._table_lock:
+            # Somebody else may have been faster.
+            key = self._remembered(name)
+            if key is not None:
+                return key
+            found = self._table.of_bucket(*name)
+            with self._lock:
+                if found is not None:
+                    key = DataKey(found[0], self._open(found[1]))
+                else:
+                    key = self._fresh[name] = DataKey(os.urandom(16), os.urandom(32))
+                self._by_bucket[name] = key
+                # A fresh key must stay until it is written: dropping it would make a second key, which is harmless, but
+                # also lose the first.
+                if len(self._by_bucket) > CACHE_KEYS and (oldest := next(iter(self._by_bucket))) not in self._fresh:
+                    del self._by_bucket[oldest]
+                return key
+
+    def _remembered(self, name: Bucket) -> DataKey | None:
         with self._lock:
             key = self._by_bucket.get(name)
             if key is not None:
                 self._by_bucket.move_to_end(name)
-                return key
-            found = self._table.of_bucket(*name)
-            if found is not None:
-                key = DataKey(found[0], self._open(found[1]))
-            else:
-                key = self._fresh[name] = DataKey(os.urandom(16), os.urandom(32))
-            self._by_bucket[name] = key
-            # A fresh key must stay until it is written: dropping it would make a second key, which is harmless, but
-            # also lose the first.
-            if len(self._by_bucket) > CACHE_KEYS and (oldest := next(iter(self._by_bucket))) not in self._fresh:
-                del self._by_bucket[oldest]
             return key
 
     def flush(self) -> None:
         """Make all keys durable. Raises UnavailableError; the keys stay fresh then and the next flush tries again."""
         if not self._fresh:
             return
-        with self._lock:
+        with self._table_lock:
+            with self._lock:
+                writing = list(self._fresh.items())
             # A key that an earlier flush wrote, although it reported a failure, is written already.
-            sealed = [
-                SealedKey(key.key_id, *name, bytes(self._box.encrypt(key.key))) for name, key in self._fresh.items()
-            ]
-            self._table.insert(sealed)
-            self._fresh.clear()
+            self._table.insert(
+                [SealedKey(key.key_id, *name, bytes(self._box.encrypt(key.key))) for name, key in writing]
+            )
+            with self._lock:
+                for name, _ in writing:
+                    del self._fresh[name]
 
     def find(self, key_id: bytes) -> DataKey | None:
         """The key with this id, or None when it was destroyed. Raises DamagedError and UnavailableError."""
@@ -92,6 +113,7 @@ class Keystore:
             for key in self._fresh.values():
                 if key.key_id == key_id:
                     return key
+        with self._table_lock:
             sealed = self._table.of_id(key_id)
         return None if sealed is None else DataKey(key_id, self._open(sealed))
 
@@ -104,5 +126,5 @@ class Keystore:
             ) from error
 
     def close(self) -> None:
-        with self._lock:
+        with self._table_lock:
             self._table.close()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import UNSET
 
@@ -39,6 +39,8 @@ MAX_COMMIT_DELAY = 60
 
 IDLE_MS = 300_000
 """A log that nobody has asked for in so long may be forgotten; no request lasts anywhere near."""
+
+_Result = TypeVar("_Result")
 
 _EMPTY_HEAD = Head(0, EMPTY_ROOT, "", -1, 0)
 _DAY = 86_400_000
@@ -117,6 +119,16 @@ class Ledger:
         await asyncio.to_thread(self.stop_following)
         await self.sequencer.stop()
         self.close()
+
+    async def reading(self, read: Callable[[], _Result]) -> _Result:
+        """What `read` finds in the store: asked at once where that is a file, in a thread where it is across a network,
+        so that a slow database never stops the event loop.
+        """
+        return await asyncio.to_thread(read) if self.store.shared else read()
+
+    async def sealing(self, seal: Callable[[], _Result]) -> _Result:
+        """The same about data keys."""
+        return await asyncio.to_thread(seal) if self.keystore.remote else seal()
 
     def require_current(self) -> None:
         """Raises UnavailableError when this process may have missed what another one decided."""

@@ -67,15 +67,16 @@ class RootLog:
             raise InvalidRequestError.at(["body", "date"], f"not a date YYYY-MM-DD: {day[:40]!r}") from None
         if day > today:
             raise InvalidRequestError.at(["body", "date"], f"{day} has not begun; today is {today} (UTC)")
-        stored = closed_day(self._ledger, day)
-        if stored is None:
-            if day < (first := self._first_day()):
+        document = await self._ledger.reading(lambda: self._document(day))
+        if document is None:
+            first = await self._ledger.reading(self._first_day)
+            if day < first:
                 raise InvalidRequestError.at(["body", "date"], f"{day} lies before this ledger's first day, {first}")
-            for missed in [*self._missed(day), day]:
+            for missed in [*self._missed(first, day), day]:
                 await self._close(missed, guard)
-            stored = closed_day(self._ledger, day)
-            assert stored is not None
-        return day_document(self._ledger, stored)
+            document = await self._ledger.reading(lambda: self._document(day))
+            assert document is not None
+        return document
 
     async def close_past_days(self) -> list[str]:
         """Close every date up to yesterday that is not closed, in order; nothing when the clock has jumped ahead."""
@@ -84,7 +85,8 @@ class RootLog:
             _log.error("clock_jumped_ahead", seconds=round(ahead), consequence="no day is closed until it is set right")
             return []
         yesterday = date.fromisoformat(format_date(self._ledger.clock())) - timedelta(days=1)
-        missed = self._missed((yesterday + timedelta(days=1)).isoformat())
+        first = await self._ledger.reading(self._first_day)
+        missed = self._missed(first, (yesterday + timedelta(days=1)).isoformat())
         if len(missed) > MAX_MISSED_DAYS:
             _log.error("too_many_missed_days", days=len(missed), next="check the clock, then run `ledger root close`")
             return []
@@ -92,17 +94,21 @@ class RootLog:
             await self._close(day)
         return missed
 
+    def _document(self, day: str) -> DayDocument | None:
+        stored = closed_day(self._ledger, day)
+        return None if stored is None else day_document(self._ledger, stored)
+
     def _first_day(self) -> str:
         [genesis] = self._ledger.store.rows(ROOT_LOG, 0, 1)
         return format_date(genesis.recorded_at)
 
-    def _missed(self, until: str) -> list[str]:
-        """Dates before `until` that are not closed: those after the last closed one, or since the ledger began."""
+    def _missed(self, first: str, until: str) -> list[str]:
+        """Dates before `until` that are not closed: those after the last closed one, or since the ledger's `first`."""
         state = self._ledger.root.committed.state[LogsState]
         if state.last_day is not None:
             current = date.fromisoformat(state.last_day) + timedelta(days=1)
         else:
-            current = date.fromisoformat(self._first_day())
+            current = date.fromisoformat(first)
         days = []
         while current.isoformat() < until:
             days.append(current.isoformat())

@@ -140,6 +140,7 @@ class KeyResolver:
         name = _named(secret, self._digest_key)
         owner = self._owners.get(name)
         if owner is None:
+            self._ledger.require_current()
             self._rates.before_lookup(address)
             box = self._ledger.store.secret(name)
             if box is None:

@@ -101,7 +101,7 @@ async def create_key(
     new = draft_key(
         ledger.vault,
         log,
-        ledger.data_key(log, None, now),
+        await ledger.sealing(lambda: ledger.data_key(log, None, now)),
         now,
         role=wanted.role,
         env=wanted.env,

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the routes work with, put together by `ledger/app.py` and handed to every handler as `service`."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,10 +26,11 @@ class Service:
     started: float = field(default_factory=time.monotonic)
 
     async def reading(self, read: Callable[[], _Result]) -> _Result:
-        """What `read` finds in the store: asked at once where that is a file, in a thread where it is across a network,
-        so that a slow database never stops the event loop.
+        """What `read` finds in the store, without stopping the event loop. Raises UnavailableError at once where the
+        store has not been heard of for too long.
         """
-        return await asyncio.to_thread(read) if self.ledger.store.shared else read()
+        self.ledger.require_current()
+        return await self.ledger.reading(read)
 
     async def reading_of(self, log: Log, read: Callable[[], _Result]) -> _Result:
         """The same about the entries of a log, if need be after catching up with what another process wrote."""

@@ -4,7 +4,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger.log.errors import ConfigurationError, DamagedError, UnavailableError
 from ledger.log.keystore import CACHE_KEYS, DataKey, Keystore
-from ledger.log.store.keys import SqliteKeys
+from ledger.log.store.keys import SealedKey, SqliteKeys
 from ledger.log.vault import Vault
 
 VAULT = Vault(bytes(32))
@@ -140,6 +140,31 @@ def test_two_threads_get_the_same_key(keystore: Keystore) -> None:
     for thread in threads:
         thread.join()
     assert got[0] == got[1] and len(got[0]) == 200
+
+
+class SlowTable(SqliteKeys):
+    """Its disk takes as long for a write as the test wants."""
+
+    def insert(self, keys: Sequence[SealedKey]) -> None:
+        self.writing.set()
+        assert self.go_on.wait(20)
+        super().insert(keys)
+
+
+def test_known_key_does_not_wait_for_a_slow_disk(path: Path) -> None:
+    SqliteKeys.initialise(path).close()
+    table = SlowTable(path)
+    table.writing, table.go_on = threading.Event(), threading.Event()
+    keystore = Keystore(table, VAULT)
+    key = keystore.key_for(1, b"a", 20_000)
+    flush = threading.Thread(target=keystore.flush)
+    flush.start()
+    assert table.writing.wait(20)
+    assert keystore.key_for(1, b"a", 20_000) == keystore.find(key.key_id) == key
+    table.go_on.set()
+    flush.join()
+    assert stored(path) == [key.key_id] and keystore.find(key.key_id) == key
+    keystore.close()
 
 
 def test_keystore_that_cannot_be_opened_is_a_configuration_error(tmp_path: Path) -> None:
