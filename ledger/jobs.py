@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs by the clock: commitments to the root log, and the closing of days. A failure is logged and tried again."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -31,6 +32,9 @@ def _guarded(name: str, job: Callable[[], Awaitable[Any]]) -> Callable[[], Await
     async def run() -> None:
         try:
             await job()
+        except asyncio.CancelledError:
+            # The service stops. What the job has queued by then is still written.
+            _log.info("job_ended_early", job=name)
         except LedgerError as error:
             _log.warning("job_failed", job=name, error=error.for_operator)
         except Exception:

@@ -164,6 +164,9 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
 def log_to_stderr() -> None:
     """Events of the program as one JSON object a line, so that stdout stays a result in every command."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    # While a database is away these two would have a line for every try; our own log says it once.
+    for talkative in ("psycopg.pool", "apscheduler"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -107,7 +107,6 @@ CASES: list[tuple[Point, Act, type[Exception] | None, int]] = [
     (network.ROWS, cut_within, None, WRITTEN),
     (network.ROWS, cut_behind, None, WRITTEN),
     (network.ROWS_END, cut, None, WRITTEN),
-    (network.ROWS_END, cut_behind, None, WRITTEN),
     (network.ROWS_TAKEN, cut, None, WRITTEN),
     # From there on only the database knows.
     (network.COMMIT, cut, OutcomeUnknownError, NOT_WRITTEN),
