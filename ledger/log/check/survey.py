@@ -9,6 +9,7 @@ heads is in the logs, and what is read after them may be newer, so it is held ag
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from ledger.log.check.boxes import VaultCheck, data_key_problems
@@ -54,6 +55,11 @@ class Survey:
         self._progress = progress
 
     def run(self) -> list[Report]:
+        # The database looks at its own file and indexes meanwhile: a long question, which needs none of Python's time.
+        with ThreadPoolExecutor(1, "ledger-check-database") as beside:
+            return self._run(beside.submit(self._store.damage))
+
+    def _run(self, damage: Future[str | None]) -> list[Report]:
         store = self._store
         old, notes = {secret.name for secret in store.secrets()}, store.notes()
         heads = _heads(store) | {number: committed.head for number, committed in self._live.items()}
@@ -63,7 +69,7 @@ class Survey:
         for trail in trails.values():
             self._judge(trail, root, vkeys, notes.get(note_name(trail.record.number)))
         if root is not None:
-            self.attempt(root, lambda: check_promises(store, trails), self._check_database)
+            self.attempt(root, lambda: check_promises(store, trails), lambda: _check_database(damage.result()))
         reports = [trail.report() for trail in trails.values()]
         if root is None:
             reports.append(Report("root log", 0, EMPTY_ROOT, "the table of logs has no root log", "logs"))
@@ -149,10 +155,6 @@ class Survey:
         state = fold(empty_state(self._holdings.parts_of(number)), governing)
         return state, Tree(self._store, number, TileCache()).load_edge(size)
 
-    def _check_database(self) -> None:
-        if (damage := self._store.damage()) is not None:
-            raise MismatchError("database", None, damage)
-
     def _beside(
         self, trails: Mapping[int, Trail], vkeys: VKeys | None, old: Collection[str], notes: Mapping[str, str]
     ) -> Iterator[Report]:
@@ -176,6 +178,11 @@ class Survey:
         stray = stray_note(notes, trails)
         if stray is not None:
             yield Report("notes", 0, EMPTY_ROOT, f"the note {stray!r} is about no log", "notes")
+
+
+def _check_database(damage: str | None) -> None:
+    if damage is not None:
+        raise MismatchError("database", None, damage)
 
 
 def _first(origin: str, check: str, problems: Iterator[str]) -> Iterator[Report]:

@@ -28,6 +28,32 @@ class ChangedStore(AroundStore):
         self.unreadable: Collection[tuple[int, int]] = ()
         self.vault: Callable[[list[Secret]], list[Secret]] | None = None
         self.gone = False
+        self.faults: Collection[tuple[str, int]] = ()
+        """Questions that cannot be answered, by method and number of the log."""
+
+    def _ask(self, method: str, log_number: int) -> None:
+        if (method, log_number) in self.faults:
+            raise UnavailableError(f"{method} of log {log_number} cannot be read")
+
+    def heads(self) -> Any:
+        self._ask("heads", 0)
+        return self.store.heads()
+
+    def head(self, log_number: int) -> Any:
+        self._ask("head", log_number)
+        return self.store.head(log_number)
+
+    def tile(self, log_number: int, level: int, number: int) -> bytes | None:
+        self._ask("tile", log_number)
+        return self.store.tile(log_number, level, number)
+
+    def committed_heads(self, root_index: int, stop: int | None = None) -> Any:
+        self._ask("committed_heads", 0)
+        return self.store.committed_heads(root_index, stop)
+
+    def governing(self, log_number: int, start: int) -> Any:
+        self._ask("governing", log_number)
+        return self.store.governing(log_number, start)
 
     def rows(self, log_number: int, start: int, stop: int) -> list[Row]:
         if self.gone or any((log_number, index) in self.unreadable for index in range(start, stop)):

@@ -50,13 +50,6 @@ def test_first_wrong_place_is_the_same_in_pieces_of_any_size(
     assert [index for log, _, index in whole if log == "tenant"] == ([] if wrong is None else [wrong])
 
 
-def test_store_that_is_gone_is_no_finding(holdings: Holdings) -> None:
-    changed, changed_holdings = changing(holdings)
-    changed.gone = True
-    with pytest.raises(UnavailableError, match="cannot be read"):
-        check_holdings(changed_holdings)
-
-
 def stretches(size: int, step: int = 256) -> list[Stretch]:
     return [Stretch(TENANT, "localhost", start, min(start + step, size), True) for start in range(0, size, step)]
 
