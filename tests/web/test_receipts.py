@@ -262,12 +262,13 @@ def test_receipt_without_its_day_or_disclosures_still_holds(service, nobody, ful
         assert accepted(verify_receipt, changed, trust(service))
 
 
-def test_evidence_of_another_ledger_is_not_verified(nobody, tmp_path):
-    made = run_ledger("init", "--json", data=tmp_path / "other")
+def test_evidence_of_another_ledger_is_not_verified(nobody, room):
+    other = room.new()
+    made = run_ledger("init", "--json", data=other)
     key = json.loads(made.stdout)["owner_key"]
 
     async def collect():
-        async with application(tmp_path / "other") as app, asgi_client(app, key) as client:
+        async with application(other) as app, asgi_client(app, key) as client:
             reported = await client.post(f"{API}/events", json={"events": [event("foreign")]})
             day = (await client.post(f"{API}/transparency/roots")).content
             receipt = (await client.get(f"{API}/receipts/{reported.json()['items'][0]['event_id']}")).content
