@@ -101,6 +101,8 @@ class Service:
                 line += log.readline()
                 if line.endswith("\n") and " on http" in line:
                     return line.rsplit(" on ", 1)[1].strip()
+                # What is waited for needs the processor more than this does.
+                time.sleep(0.005)
             raise AssertionError(f"the service ended with {self.process.returncode}: {line}{log.read()}")
 
     def client(self, key: str | None = None, **options: Any) -> httpx.Client:

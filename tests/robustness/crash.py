@@ -1,167 +1,262 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kill the service again and again while clients report events, and count what is left.
+"""Kill what can be killed while clients report events, and count what is left.
 
-    python -m tests.robustness.crash --rounds 20
+    python -m tests.robustness.crash --store sqlite --rounds 100
+    python -m tests.robustness.crash --store postgres --rounds 100 --processes 2
 
-Each round: a real `ledger serve`, eight clients or more that report single events and small batches with full
-receipts, `kill -9` at a random moment, `ledger check --replay`, a restart, and the check of an outsider. Every
-acknowledged event must be at its leaf index under its event_id, no call_id may be in the log twice, and the head after
-the restart must be consistent with the head of every receipt, those of earlier rounds included. What was sent and not
-acknowledged is sent again and must then be in the log exactly once.
+Each round: real `ledger serve` processes; clients that report single events and small batches with full receipts, and
+that send again, with the same call_ids, whatever was not acknowledged; one kind of harm at a random moment; then
+`ledger check --replay`, and an outsider who has kept every answer and follows the logs with `ledger_verify` alone
+(following.py). Promised is: no acknowledged event is lost, none is there twice, there are never two roots for one size,
+and the services go on by themselves, without a traceback.
 
-Prints a line a round; exits 1 if any promise was broken. The seed makes the load and the delays repeatable, the moment
-at which the kill meets the service is not.
+    kill        a service gets SIGKILL; with several, sometimes all of them do
+    term        a service gets SIGTERM and must end with 0, in time
+    cut         connections to PostgreSQL end around a COMMIT: before it arrives, in between, before its answer arrives
+    silence     the network swallows everything for a while, then delivers or loses it
+    crash       PostgreSQL and all its processes get SIGKILL, and it starts again
+    restart     PostgreSQL is stopped, fast or at once, and started
+    backends    an operator ends all sessions
+
+Prints a line a round; exits 1 if any promise was broken. The seed makes the load and the delays repeatable; the moment
+at which harm meets a transaction is not.
 """
 
 import argparse
-import json
 import random
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
-
-from ledger.settings import Settings
-from tests.robustness.outside import Acknowledged, Findings, inspect, listed, report
-from tests.running import Place, Service, event, run_ledger
+from tests.robustness import proxy as network
+from tests.robustness.following import Findings, Outsider
+from tests.robustness.load import Load
+from tests.robustness.site import Site
 
 CLIENTS = 8
-SHORTEST, LONGEST = 0.05, 0.8
-"""Seconds of load before the kill."""
+ROUNDS_A_LEDGER = 25
+"""After so many rounds a new ledger is made, so that checking everything stays quick."""
+CUTS = 6
+DRAIN_SECONDS = 20
+SHORTEST, LONGEST = 0.05, 0.4
+"""Seconds of load before the harm."""
+
+_AROUND_COMMIT = (
+    (network.ROWS, network.cut_within),
+    (network.ROWS_TAKEN, network.cut),
+    (network.COMMIT, network.cut),
+    (network.COMMIT, network.cut_within),
+    (network.COMMIT, network.cut_behind),
+    (network.COMMITTED, network.cut),
+    (network.COMMITTED, network.cut_within),
+)
+
+
+def _kill(site: Site, chance: random.Random) -> int:
+    everybody = chance.random() < 0.25
+    killed = site.services if everybody else [chance.choice(site.services)]
+    for service in killed:
+        service.kill()
+    # Now and then before anything is mended; otherwise when all is over, which takes half the time.
+    broken = site.check() if chance.random() < 0.25 else None
+    for service in killed:
+        service.start()
+    assert broken is None, broken
+    return len(killed)
+
+
+def _term(site: Site, chance: random.Random) -> int:
+    service, started = chance.choice(site.services), time.monotonic()
+    code = service.terminate()
+    took = time.monotonic() - started
+    service.start()
+    assert code == 0 and took < DRAIN_SECONDS, f"SIGTERM: the service ended with {code} after {took:.1f} s"
+    return 1
+
+
+def _cut(site: Site, chance: random.Random) -> int:
+    assert site.proxy is not None
+    for _ in range(CUTS):
+        trap = site.proxy.set(*chance.choice(_AROUND_COMMIT))
+        trap.wait()
+    return CUTS
+
+
+def _silence(site: Site, chance: random.Random) -> int:
+    assert site.proxy is not None
+    point = chance.choice((network.LOCKED, network.ROWS_END, network.COMMIT, network.COMMITTED))
+    site.proxy.set(point, network.hold).wait()
+    time.sleep(chance.uniform(0.1, 1.5))
+    site.proxy.release(lose=chance.random() < 0.5)
+    return 1
+
+
+def _crash(site: Site, chance: random.Random) -> int:
+    assert site.server is not None
+    site.server.kill()
+    site.server.start()
+    return 1
+
+
+def _restart(site: Site, chance: random.Random) -> int:
+    assert site.server is not None
+    site.server.restart(immediate=chance.random() < 0.5)
+    return 1
+
+
+def _backends(site: Site, chance: random.Random) -> int:
+    ended = 0
+    for _ in range(CUTS):
+        ended += len(site.ask(_END_SESSIONS))
+        time.sleep(chance.uniform(0.01, 0.05))
+    assert ended, "nobody was connected"
+    return CUTS
+
+
+_END_SESSIONS = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'decision-ledger'"
+
+
+Harm = Callable[[Site, random.Random], int]
+"""Does it and mends it; how many kills or cuts that were. Raises AssertionError when a service did not bear up."""
+
+KINDS: dict[str, dict[str, Harm]] = {
+    "sqlite": {"kill": _kill, "term": _term},
+    "postgres": {
+        "kill": _kill, "cut": _cut, "crash": _crash, "term": _term, "backends": _backends, "restart": _restart,
+        "silence": _silence,
+    },
+}  # fmt: skip
+# SQLite has little else than the process to lose, and that is tried in most of its rounds.
+_TURNS = {"sqlite": ("kill", "kill", "kill", "term"), "postgres": tuple(KINDS["postgres"])}
 
 
 @dataclass
-class Load:
-    """What the clients of one round sent, and what came back. Lists are appended to by all threads."""
-
-    acknowledged: list[Acknowledged] = field(default_factory=list)
-    unanswered: list[list[dict[str, Any]]] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-    begun: threading.Event = field(default_factory=threading.Event)
-
-    def run_client(self, service: Service, key: str, name: str, chance: random.Random) -> None:
-        """Report until told to stop, or until the service is gone."""
-        number = 0
-        with service.client(key, verify=False) as client:
-            while not self.stop.is_set():
-                count = chance.choice((1, 1, 1, 2, 5, 20))
-                events = [event(f"{name}-{number + place}") for place in range(count)]
-                number += count
-                try:
-                    self.acknowledged += report(client, events)
-                except httpx.HTTPError:
-                    self.unanswered.append(events)
-                    return
-                self.begun.set()
+class Round:
+    kind: str
+    harms: int
+    load: Load
+    findings: Findings
 
 
 def run_rounds(
-    rounds: int, place: Place, *, clients: int = CLIENTS, seed: int = 0, say: Callable[[str], None] = print
-) -> list[Findings]:
-    """Make a ledger at `place` and crash its service `rounds` times; the findings of each round."""
-    made = run_ledger("init", "--json", data=place)
-    if made.returncode != 0:
-        raise RuntimeError(made.stderr)
-    service = Service(place, json.loads(made.stdout), "--root-interval", "0.05")
-    chance, everything, results = random.Random(seed), list[Acknowledged](), list[Findings]()
-    try:
-        key = service.create_key(label="a client that survives")["key"]
-        for number in range(rounds):
-            load = _load(service, key, f"r{number}", clients, chance)
-            everything += load.acknowledged
-            checked = run_ledger("check", "--replay", data=place)
-            service.start()
-            findings = inspect(service, everything, chance)
-            if checked.returncode != 0:
-                findings.problems.append(f"ledger check: {checked.stdout}{checked.stderr}")
-            repeated = _repeat(service, key, load, findings)
-            results.append(findings)
-            say(
-                f"round {number + 1:3}: acknowledged {len(load.acknowledged):5} (all rounds {findings.acknowledged}), "
-                f"found {findings.found}, lost {findings.lost}, duplicates {findings.duplicates}, "
-                f"unanswered {sum(map(len, load.unanswered))} of which {repeated} were in the log"
-            )
-            for problem in findings.problems[:20]:
+    store: str,
+    rounds: int,
+    folder: Path,
+    *,
+    processes: int = 1,
+    kinds: Sequence[str] = (),
+    clients: int = CLIENTS,
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+) -> list[Round]:
+    """Make ledgers in `folder` and do harm to them `rounds` times, in turn of the `kinds`; what came of each."""
+    chance, turns, results = random.Random(seed), tuple(kinds) or _TURNS[store], list[Round]()
+    while len(results) < rounds:
+        first = len(results)
+        place = folder / f"{store}-{first}"
+        place.mkdir()
+        with Site(place, store, processes) as site:
+            key = site.services[0].create_key(label="a client that does not give up")["key"]
+            outsider = Outsider(site.keys)
+            while len(results) < min(rounds, first + ROUNDS_A_LEDGER):
+                kind, number, started = turns[len(results) % len(turns)], len(results), time.monotonic()
+                load = Load(site.services, key, outsider, f"r{number}", clients, random.Random(chance.random()))
+                done = _round(site, kind, load, chance)
+                results.append(done)
+                say(_line(f"{store} {number + 1:3}/{rounds}", done, time.monotonic() - started))
+            ended = [service.terminate() for service in site.services]
+            last = results[-1].findings
+            last.problems += [f"a service ended with {code}" for code in ended if code != 0] + site.bugs()
+            broken = site.check()
+            last.problems += [] if broken is None else [broken]
+            for problem in last.problems[:20]:
                 say(f"    {problem}")
-    finally:
-        if service.process.poll() is None:
-            service.terminate()
     return results
 
 
-def _load(service: Service, key: str, name: str, clients: int, chance: random.Random) -> Load:
-    """Clients report until the service is killed at a random moment."""
-    load = Load()
-    threads = [
-        threading.Thread(
-            target=load.run_client, args=(service, key, f"{name}-c{number}", random.Random(chance.random()))
-        )
-        for number in range(clients)
-    ]
-    for thread in threads:
-        thread.start()
-    load.begun.wait(30)
-    # Not to wait for something: this is the moment of the crash.
-    time.sleep(chance.uniform(SHORTEST, LONGEST))
-    service.kill()
-    load.stop.set()
-    for thread in threads:
-        thread.join()
-    return load
+def _round(site: Site, kind: str, load: Load, chance: random.Random) -> Round:
+    harms, broken = 0, []
+    load.start()
+    try:
+        # Not to wait for something: this is the moment of the harm.
+        time.sleep(chance.uniform(SHORTEST, LONGEST))
+        harms = KINDS[site.store][kind](site, chance)
+    except AssertionError as error:
+        broken.append(str(error))
+    finally:
+        load.finish()
+    broken += [f"a service ended with {code}" for code in (s.process.poll() for s in site.services) if code is not None]
+    findings = Findings(problems=broken)
+    if not broken:
+        with ThreadPoolExecutor(1) as pool:
+            checking = pool.submit(site.check)
+            findings = load.outsider.check(chance.choice(site.services), chance)
+            findings.problems += [problem for problem in [checking.result()] if problem is not None]
+    findings.problems += load.problems
+    return Round(kind, harms, load, findings)
 
 
-def _repeat(service: Service, key: str, load: Load, findings: Findings) -> int:
-    """Send again what was not acknowledged; how many of these events turn out to have been written before the crash."""
-    before = 0
-    with service.client(key, verify=False) as client:
-        for events in load.unanswered:
-            answer = client.post("/api/v1/events", json={"events": events})
-            if answer.status_code != 200:
-                findings.problems.append(f"sent again, {events[0]['call_id']}: {answer.status_code} {answer.text}")
-                continue
-            duplicates = answer.json()["duplicates"]
-            if duplicates not in (0, len(events)):
-                findings.problems.append(f"{duplicates} of a batch of {len(events)} had been written: not all or none")
-            before += duplicates
-        counts: dict[str, int] = {}
-        for call_id, _, _ in listed(client):
-            counts[call_id] = counts.get(call_id, 0) + 1
-    for events in load.unanswered:
-        for one in events:
-            if counts.get(one["call_id"], 0) != 1:
-                findings.problems.append(f"{one['call_id']} is in the log {counts.get(one['call_id'], 0)} times")
-    return before
+def _line(head: str, done: Round, seconds: float) -> str:
+    load, findings = done.load, done.findings
+    return (
+        f"{head} {done.kind:8} {done.harms} × : acknowledged {load.acknowledged:5}, lost {findings.lost}, "
+        f"duplicates {findings.duplicates}, forks {findings.forks}; no answer {load.unanswered}, refused "
+        f"{load.statuses[503]}, written all the same {load.written_before}; heads {findings.heads}; {seconds:.1f} s"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.robustness.crash", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=20, help="crashes (20)")
+    parser.add_argument("--store", choices=sorted(KINDS), default="sqlite", help="where the ledger is kept (sqlite)")
+    parser.add_argument("--rounds", type=int, default=20, help="kills, or cuts several at a time (20)")
+    parser.add_argument("--processes", type=int, default=1, help="services on one PostgreSQL (1)")
+    parser.add_argument("--kinds", default="", help="of harm, separated by commas (all that the store has)")
     parser.add_argument("--clients", type=int, default=CLIENTS, help=f"clients that report at once ({CLIENTS})")
     parser.add_argument("--seed", type=int, default=0, help="of the load and the delays (0)")
-    parser.add_argument("--folder", type=Path, help="new folder to keep the ledger in, by default a temporary one")
-    parser.add_argument("--database-url", help="empty PostgreSQL database to keep the log in, instead of SQLite")
+    parser.add_argument("--folder", type=Path, help="new folder to keep the ledgers in, by default a temporary one")
     options = parser.parse_args(arguments)
+    kinds = [kind for kind in options.kinds.split(",") if kind]
+    if unknown := set(kinds) - set(KINDS[options.store]):
+        parser.error(f"{', '.join(sorted(unknown))}: {options.store} has {', '.join(KINDS[options.store])}")
+    if options.processes > 1 and options.store == "sqlite":
+        parser.error("a data directory is served by one process")
+    started = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        data = folder / "data"
-        place = Settings(data, guard=data / "guard", database_url=options.database_url)
-        results = run_rounds(options.rounds, place, clients=options.clients, seed=options.seed)
-    broken = [problem for findings in results for problem in findings.problems]
-    print(
-        f"{len(results)} crashes: acknowledged {results[-1].acknowledged if results else 0}, "
-        f"lost {sum(findings.lost for findings in results)}, "
-        f"duplicates {sum(findings.duplicates for findings in results)}, other problems {len(broken)}"
+        results = run_rounds(
+            options.store,
+            options.rounds,
+            folder,
+            processes=options.processes,
+            kinds=kinds,
+            clients=options.clients,
+            seed=options.seed,
+        )
+    print(summary(results, time.monotonic() - started))
+    return 1 if any(done.findings.problems for done in results) else 0
+
+
+def summary(results: Sequence[Round], seconds: float) -> str:
+    harms = Counter[str]()
+    for done in results:
+        harms[done.kind] += done.harms
+    findings = [done.findings for done in results]
+    return (
+        f"{sum(harms.values())} kills and cuts ({', '.join(f'{kind} {count}' for kind, count in harms.items())}) in "
+        f"{len(results)} rounds, {seconds:.0f} s: acknowledged {sum(done.load.acknowledged for done in results)}, "
+        f"lost {sum(found.lost for found in findings)}, duplicates {sum(found.duplicates for found in findings)}, "
+        f"forks {sum(found.forks for found in findings)}, other problems {sum(len(f.problems) for f in findings)}; "
+        f"without an answer {sum(done.load.unanswered for done in results)}, of which written all the same "
+        f"{sum(done.load.written_before for done in results)}"
     )
-    return 1 if broken else 0
 
 
 if __name__ == "__main__":
