@@ -55,6 +55,8 @@ CHUNK = 2 * WIDTH
 MAX_LINES = 4096
 """Committed heads that are written at once, where the entries of the root log have many each."""
 
+LOOKS = 10
+
 _encode = msgspec.msgpack.Encoder().encode
 
 Progress = Callable[[int], None]
@@ -77,7 +79,7 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 class _Rest(NamedTuple):
-    """What a ledger has besides its entries: few rows, read after the heads that may need them."""
+    """What a ledger has besides its entries: few rows."""
 
     records: Sequence[LogRecord]
     secrets: Sequence[Secret]
@@ -112,8 +114,11 @@ class _Walk:
                     side += self._store.committed_heads(first, stop)
                     side += [day for day in days if first <= day.entry_index < stop]
                 tiles = self._grow(group)
-                for row in (*group, *side):
-                    self._digests[type(row)].update(_encode(row))
+                for row in group:
+                    # SQLite has no booleans.
+                    self._digests[Row].update(_encode((*row[:3], bool(row.governing), *row[4:])))
+                for line in side:
+                    self._digests[type(line)].update(_encode(line))
                 yield _Chunk(group, tiles, side)
         if self.edge.root() != self._head.root:
             # Full tiles were compared on the way; what differs is behind them, or leaves and tiles were both changed.
@@ -192,8 +197,7 @@ def copy_ledger(
     """
     require_finished(source)
     target.put_note(UNFINISHED, "1")
-    heads = source.heads()
-    rest = _rest(source, heads)
+    heads, rest = _look(source)
     _require_heads(source, rest.records, heads)
     try:
         written = _write(source, target, rest, heads, progress)
@@ -216,8 +220,7 @@ def copy_ledger(
 
 def read_contents(store: Store, progress: Progress) -> Contents:
     """Walk through all logs of a store. Raises DamagedError."""
-    heads = store.heads()
-    rest = _rest(store, heads)
+    heads, rest = _look(store)
     _require_heads(store, rest.records, heads)
     logs = []
     for record in rest.records:
@@ -228,15 +231,26 @@ def read_contents(store: Store, progress: Progress) -> Contents:
     return Contents(tuple(logs), _digest_of(rest))
 
 
-def _rest(store: Store, heads: dict[int, Head]) -> _Rest:
-    """The records of the logs with a head, the root log's last, and secrets and notes."""
+def _look(store: Store) -> tuple[dict[int, Head], _Rest]:
+    """The heads of all logs at one moment, and what a ledger of that moment has besides its entries.
+
+    A secret is stored with the entry that speaks of it: where none came while the heads were read, they belong to those
+    heads. A note is about a log as it was before.
+    """
+    for _ in range(LOOKS):
+        texts, boxes = store.notes(), store.secrets()
+        heads = store.heads()
+        if store.secrets() == boxes:
+            break
+    else:
+        raise UnavailableError("keys are being made all the time; try again when that is over")
+    # The root log is the last.
     records = [record for record in store.logs() if record.number in heads]
     records.sort(key=lambda record: (record.number == ROOT_LOG, record.number))
     if not records or records[-1].number != ROOT_LOG:
         raise DamagedError("there is no root log in this database")
-    by_name = sorted(store.secrets(), key=lambda secret: secret.name)
-    notes = {name: text for name, text in sorted(store.notes().items()) if name not in (INSTANCE, UNFINISHED)}
-    return _Rest(records, by_name, notes)
+    notes = {name: text for name, text in sorted(texts.items()) if name not in (INSTANCE, UNFINISHED)}
+    return heads, _Rest(records, sorted(boxes, key=lambda secret: secret.name), notes)
 
 
 def _require_heads(store: Store, records: Sequence[LogRecord], heads: dict[int, Head]) -> None:

@@ -2,9 +2,9 @@
 """Copies of a ledger: equal to the byte whatever holds them, whole or not there, and never of a damaged source."""
 
 import secrets
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,22 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.commands.places import fill
+from ledger.deployment import TENANT_PARTS, open_store
 from ledger.log.check import check_ledger
 from ledger.log.copying import CHUNK, Contents, copy_ledger, read_contents
 from ledger.log.days import day_document
 from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, LedgerError, UnavailableError
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import receipt
-from ledger.log.store import INSTANCE, ROOT_LOG, UNFINISHED, Store
-from ledger.log.store.postgres import PostgresStore
+from ledger.log.rotation import rotate_key
+from ledger.log.sequencer import Part
+from ledger.log.store import INSTANCE, ROOT_LOG, UNFINISHED, Batch, Build, Head, Known, Secret, Store
 from ledger.log.store.sqlite import SqliteStore
 from ledger.settings import Settings
+from tests.ledgers import STORES, Room
 from tests.log.stores import AroundStore
-from tests.log.tampering import SIZE, TENANT_ROWS, Tamper, alter, changed, flip, grow, tile
-from tests.log.world import PARTS, TENANT, World
+from tests.log.tampering import SIZE, TENANT_ROWS, Tamper, changed, column, delete, flip_tile, grow, unhook
+from tests.log.world import TENANT, World
 from tests.postgres import Postgres
+from tests.tables import Tables, alter, opened
 
-KINDS = ("sqlite", "postgres")
+ANY = pytest.mark.any_store(why="how it is copied does not depend on where it comes from")
 
 
 def ignore(_: int) -> None:
@@ -38,14 +42,11 @@ class Place:
     """Somewhere to copy to, of one kind; it can be opened again and again."""
 
     def __init__(self, kind: str, folder: Path, postgres: Postgres) -> None:
-        self.settings = Settings(folder)
-        if kind == "postgres":
-            self.settings = Settings(folder, database_url=postgres.create_database(secrets.token_hex(4)))
+        url = postgres.create_database(secrets.token_hex(4)) if kind == "postgres" else None
+        self.settings = Settings(folder, database_url=url)
 
     def open(self) -> Store:
-        if self.settings.database_url is None:
-            return SqliteStore(self.settings.database, read_only=True)
-        return PostgresStore(self.settings.database_url, read_only=True)
+        return open_store(self.settings, read_only=True)
 
     def take(self, source: Store, expected: Contents | None = None) -> Contents:
         return fill(source, self.settings, "copying", expected)
@@ -60,20 +61,19 @@ def place(tmp_path: Path, postgres: Postgres) -> Callable[[str], Place]:
 def grown(open_world: Callable[..., World]) -> Iterator[World]:
     with open_world() as world:
         grow(world)
-        world.ledger.store.put_note("check/1", "fine")
+        world.ledger.store.put_note("remark", "fine")
         yield world
 
 
 @pytest.fixture
-def damaged(grown: World, copied: Callable[[Path], Path]) -> Path:
-    """A copy of the data directory, to be damaged."""
-    grown.run(grown.roots.commit_heads())
-    return copied(grown.folder)
+def damaged(grown: World, room: Room) -> Settings:
+    """The same ledger once more, to be damaged."""
+    return room.copy_beside(grown.settings)
 
 
 def ledger_on(store: Store, world: World) -> Ledger:
     """A ledger on a copy, with the keys of the original."""
-    return Ledger(store, world.ledger.keystore, world.ledger.vault, PARTS, world.clock, read_only=True)
+    return Ledger(store, world.ledger.keystore, world.ledger.vault, TENANT_PARTS, world.clock, read_only=True)
 
 
 def evidence(ledger: Ledger, indexes: range) -> list[bytes]:
@@ -90,40 +90,33 @@ def evidence(ledger: Ledger, indexes: range) -> list[bytes]:
 # What a copy is
 
 
-@pytest.mark.parametrize("first", KINDS)
-@pytest.mark.parametrize("second", KINDS)
-def test_copy_of_a_copy_is_the_ledger_to_the_byte(
-    grown: World, place: Callable[[str], Place], first: str, second: str
-) -> None:
-    """From SQLite to each kind and from there to each: leaves, heads, receipts and days are the same."""
-    wanted = evidence(grown.ledger, range(0, SIZE, 37))
-    contents = read_contents(grown.ledger.store, ignore)
-    source: Store = grown.ledger.store
-    for kind in (first, second):
-        here = place(kind)
-        assert here.take(source) == contents
-        source = here.open()
-        ledger = ledger_on(source, grown)
+@pytest.mark.parametrize("kind", STORES)
+def test_copy_is_the_ledger_to_the_byte(grown: World, place: Callable[[str], Place], kind: str) -> None:
+    """From each kind of store to each: leaves, heads, receipts and days are the same, and all checks pass."""
+    here, source = place(kind), grown.ledger.store
+    assert here.take(source) == read_contents(source, ignore)
+    with closing(here.open()) as copy:
+        ledger = ledger_on(copy, grown)
         assert [report.problem for report in check_ledger(ledger, replay=True)] == [None, None]
-        assert evidence(ledger, range(0, SIZE, 37)) == wanted
-        assert source.heads() == grown.ledger.store.heads()
-        assert source.note("check/1") == "fine"
-    source.close()
+        assert evidence(ledger, range(0, SIZE, 37)) == evidence(grown.ledger, range(0, SIZE, 37))
+        assert copy.heads() == source.heads()
+        assert copy.note("remark") == "fine"
 
 
+@ANY
 def test_each_copy_has_a_name_of_its_own(grown: World, place: Callable[[str], Place]) -> None:
     """Of several copies only one may sign, so they must be told apart."""
     names = [grown.ledger.store.identity()]
-    for kind in (*KINDS, *KINDS):
+    for kind in (*STORES, *STORES):
         here = place(kind)
         here.take(grown.ledger.store)
-        store = here.open()
-        names.append(store.identity())
-        assert not store.note(UNFINISHED)
-        store.close()
+        with closing(here.open()) as copy:
+            names.append(copy.identity())
+            assert not copy.note(UNFINISHED)
     assert len(set(names)) == len(names)
 
 
+@ANY
 @pytest.mark.parametrize("size", [3, 255, 256, 257, CHUNK - 1, CHUNK, CHUNK + 1])
 def test_log_of_any_size_is_copied(open_world: Callable[..., World], place: Callable[[str], Place], size: int) -> None:
     with open_world() as world:
@@ -131,17 +124,16 @@ def test_log_of_any_size_is_copied(open_world: Callable[..., World], place: Call
         here = place("sqlite")
         contents = here.take(world.ledger.store)
         assert [log.size for log in contents.logs] == [size, world.root.committed.head.size]
-        store = here.open()
-        assert [report.problem for report in check_ledger(ledger_on(store, world))] == [None, None]
-        store.close()
+        with closing(here.open()) as copy:
+            assert [report.problem for report in check_ledger(ledger_on(copy, world))] == [None, None]
 
 
 @settings(max_examples=10)
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=4))
+@given(bursts=st.lists(st.integers(1, 40), min_size=1, max_size=4))
 def test_copy_of_a_ledger_in_use_is_a_prefix_of_it(
-    open_world: Callable[..., World], tmp_path_factory: pytest.TempPathFactory, bursts: list[int]
+    open_world: Callable[..., World], tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, bursts: list[int]
 ) -> None:
-    """Entries, commitments and a new signing key come while it is copied, after the heads were read."""
+    """Entries, commitments, days and a new signing key come while it is copied, after the heads were read."""
     with open_world() as world:
         world.fill(20)
         world.commit_heads()
@@ -154,19 +146,51 @@ def test_copy_of_a_ledger_in_use_is_a_prefix_of_it(
                     world.fill(world.size + coming.pop())
                     world.commit_heads()
                     world.close_day()
+                    world.run(rotate_key(world.ledger, world.root, Part(world.log, lambda moment: [])))
                 return self.store.rows(log_number, start, stop)
 
-        here = Place("sqlite", tmp_path_factory.mktemp("busy"), None)  # type: ignore[arg-type]
+        here = Place("sqlite", tmp_path_factory.mktemp("busy"), postgres)
         here.take(Busy(world.ledger.store))
-        store = here.open()
-        assert store.heads() == before
-        assert store.leaves(TENANT, 0, 999) == world.leaves()[: before[TENANT].size]
-        assert store.days() == [] and max(h.root_index for h in store.committed_heads(0, 999)) < before[ROOT_LOG].size
-        assert [report.problem for report in check_ledger(ledger_on(store, world), replay=True)] == [None, None]
-        store.close()
+        with closing(here.open()) as copy:
+            assert copy.heads() == before
+            assert copy.leaves(TENANT, 0, 999) == world.leaves()[: before[TENANT].size]
+            assert copy.days() == []
+            assert max(head.root_index for head in copy.committed_heads(0, 999)) < before[ROOT_LOG].size
+            assert [report.problem for report in check_ledger(ledger_on(copy, world), replay=True)] == [None, None]
         assert world.problems() == []
 
 
+@ANY
+def test_secrets_of_a_copy_are_those_that_its_heads_need(
+    open_world: Callable[..., World], place: Callable[[str], Place]
+) -> None:
+    """A key is replaced just while the heads are read: it is copied with its announcement, or neither is."""
+    with open_world() as world:
+        moments = ["heads", "secrets"]
+
+        class Rotating(AroundStore):
+            def secrets(self) -> list[Secret]:
+                return self._rotated("secrets")
+
+            def heads(self) -> object:
+                return self._rotated("heads")
+
+            def _rotated(self, moment: str) -> object:
+                found = getattr(self.store, moment)()
+                if moment in moments:
+                    moments.remove(moment)
+                    world.run(rotate_key(world.ledger, world.log, Part(world.log, lambda moment: [])))
+                return found
+
+        here = place("sqlite")
+        here.take(Rotating(world.ledger.store))
+        assert not moments
+        with closing(here.open()) as copy:
+            assert copy.heads() == world.ledger.store.heads()
+            assert [report.problem for report in check_ledger(ledger_on(copy, world))] == [None, None]
+
+
+@ANY
 def test_root_log_with_many_lines_is_copied_in_groups(
     grown: World, place: Callable[[str], Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +202,13 @@ def test_root_log_with_many_lines_is_copied_in_groups(
 
 # What is refused
 
+
+def no_root_log(db: Tables) -> None:
+    unhook(db)
+    for table in ("heads", "logs"):
+        changed(db, f"delete from {table} where log_number = 0")
+
+
 DAMAGES: dict[str, tuple[Tamper, str]] = {
     **{
         name: (TENANT_ROWS[name][0], words)
@@ -188,21 +219,15 @@ DAMAGES: dict[str, tuple[Tamper, str]] = {
             "head: root": "its head",
         }.items()
     },
-    "an entry is gone": (lambda db: changed(db, "delete from entries where position = ?", 1 << 40 | 300), "entry 300 "),
-    "the last entry is gone": (
-        lambda db: changed(db, "delete from entries where position = ?", 1 << 40 | SIZE - 1),
-        f"entry {SIZE - 1} ",
-    ),
-    "a tile's interior": (flip("tiles", "hashes", "position", tile(1), 9000), "tile 0/1"),
-    "a tile's root": (flip("tiles", "root", "position", tile(0)), "tile 0/0"),
+    "an entry is gone": (delete(300), "entry 300 "),
+    "the last entry is gone": (delete(SIZE - 1), f"entry {SIZE - 1} "),
+    "a tile's interior": (flip_tile("hashes", 1, 9000), "tile 0/1"),
+    "a tile's root": (flip_tile("root", 0), "tile 0/0"),
     "the head of another key": (
         lambda db: changed(db, "update heads set checkpoint = replace(checkpoint, '+', '/') where log_number = 1"),
         "the head of localhost/log/",
     ),
-    "no root log": (
-        lambda db: [changed(db, f"delete from {table} where log_number = 0") for table in ("heads", "logs")],
-        "there is no root log",
-    ),
+    "no root log": (no_root_log, "there is no root log"),
     "a log that nobody announced": (
         lambda db: changed(db, "update logs set origin = 'elsewhere/log/1' where log_number = 1"),
         "the root log knows no log",
@@ -211,76 +236,81 @@ DAMAGES: dict[str, tuple[Tamper, str]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_damaged_source_is_refused_with_the_place(damaged: Path, place: Callable[[str], Place], name: str) -> None:
+def test_damaged_source_is_refused_with_the_place(damaged: Settings, place: Callable[[str], Place], name: str) -> None:
     change, words = DAMAGES[name]
-    alter(damaged / "ledger.db", change)
-    source, here = SqliteStore(damaged / "ledger.db", read_only=True), place("sqlite")
-    with pytest.raises(DamagedError, match=words):
+    alter(damaged, change)
+    here = place("sqlite")
+    with closing(open_store(damaged, read_only=True)) as source, pytest.raises(DamagedError, match=words):
         here.take(source)
     assert [path.name for path in here.settings.data.iterdir()] == ["serve.lock"], "nothing half-done is left"
-    source.close()
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "update entries set sealed = zeroblob(length(sealed)) where position = (1 << 40) + 10",
-        "update entries set dedup = zeroblob(16) where position = (1 << 40) + 10",
-        "update committed_heads set line = x'78' where root_index = (select min(root_index) from committed_heads)",
-        "update days set checkpoint = 'x' where date = '2026-03-01'",
-        "update vault set box = zeroblob(40) where name = 'pepper/1'",
-        "delete from vault where name = 'pepper/0'",
-        "update notes set text = 'bad' where name = 'check/1'",
-    ],
-)
+def value(table: str, column: str, new: object, where: str) -> Tamper:
+    return lambda db: changed(db, f"update {table} set {column} = ? where {where}", new)
+
+
+UNSIGNED: dict[str, Tamper] = {
+    "sealed values": column("sealed", b"other", 10),
+    "dedup key": column("dedup", b"0" * 16, 10),
+    "a line": value("committed_heads", "line", b"x", "root_index = (select min(root_index) from committed_heads)"),
+    "a day": value("days", "checkpoint", "x", "date = '2026-03-01'"),
+    "a box": value("vault", "box", b"x", "name = 'pepper/1'"),
+    "a box is gone": lambda db: changed(db, "delete from vault where name = 'pepper/0'"),
+    "a note": value("notes", "text", "bad", "name = 'remark'"),
+}
+
+
+@ANY
+@pytest.mark.parametrize("name", UNSIGNED)
 def test_backup_that_is_not_what_it_was_is_refused(
-    grown: World, damaged: Path, place: Callable[[str], Place], sql: str
+    grown: World, damaged: Settings, place: Callable[[str], Place], name: str
 ) -> None:
     """What no signature covers is covered by the digests that a backup was made with."""
     contents = read_contents(grown.ledger.store, ignore)
-    alter(damaged / "ledger.db", lambda db: changed(db, sql))
-    source, here = SqliteStore(damaged / "ledger.db", read_only=True), place("sqlite")
-    with pytest.raises(DamagedError, match="is not what was written into this backup"):
+    alter(damaged, UNSIGNED[name])
+    here, words = place("sqlite"), "is not what was written into this backup"
+    with closing(open_store(damaged, read_only=True)) as source, pytest.raises(DamagedError, match=words):
         here.take(source, contents)
     assert not here.settings.database.exists()
-    source.close()
 
 
 class Forgetful(AroundStore):
     """Writes something else than what it is given."""
 
-    def append(self, log_numbers, dedup_keys, build):  # type: ignore[no-untyped-def]
-        def altered(heads, known):  # type: ignore[no-untyped-def]
-            for batch in build(heads, known):
-                rows = [row._replace(sealed=None) if row.leaf_index == 77 else row for row in batch.rows]
-                yield type(batch)(batch.log_number, batch.head, rows, batch.tiles, batch.side)
+    def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
+        def altered(heads: Mapping[int, Head], known: Mapping[bytes, Known]) -> list[Batch]:
+            return [
+                replace(batch, rows=[row._replace(sealed=None) if row.leaf_index == 77 else row for row in batch.rows])
+                for batch in build(heads, known)
+            ]
 
-        self.store.append(log_numbers, dedup_keys, lambda heads, known: list(altered(heads, known)))
+        self.store.append(log_numbers, dedup_keys, altered)
 
 
+@ANY
 def test_copy_that_does_not_read_as_it_was_written_is_refused(grown: World, tmp_path: Path) -> None:
-    target = SqliteStore.initialise(tmp_path / "ledger.db")
-    again: Callable[[], Store] = lambda: SqliteStore(tmp_path / "ledger.db", read_only=True)  # noqa: E731
-    with pytest.raises(DamagedError, match="does not read as it was written"):
-        copy_ledger(grown.ledger.store, Forgetful(target), again, ignore)
-    with pytest.raises(ConfigurationError, match="cut short"):
-        ledger_on(target, grown)
-    target.close()
+    path = tmp_path / "ledger.db"
+    with closing(SqliteStore.initialise(path)) as target:
+        with pytest.raises(DamagedError, match="does not read as it was written"):
+            copy_ledger(grown.ledger.store, Forgetful(target), lambda: SqliteStore(path, read_only=True), ignore)
+        with pytest.raises(ConfigurationError, match="cut short"):
+            ledger_on(target, grown)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@ANY
+@pytest.mark.parametrize("kind", STORES)
 def test_place_with_a_ledger_in_it_is_left_alone(grown: World, place: Callable[[str], Place], kind: str) -> None:
     here = place(kind)
-    here.take(grown.ledger.store)
-    store = here.open()
-    identity = store.identity()
-    with pytest.raises(ConflictError, match="already"):
-        here.take(grown.ledger.store)
-    assert store.identity() == identity and read_contents(store, ignore) == read_contents(grown.ledger.store, ignore)
-    store.close()
+    contents = here.take(grown.ledger.store)
+    with closing(here.open()) as copy:
+        identity = copy.identity()
+        with pytest.raises(ConflictError, match="already"):
+            here.take(grown.ledger.store)
+        assert (copy.identity(), read_contents(copy, ignore)) == (identity, contents)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@ANY
+@pytest.mark.parametrize("kind", STORES)
 @pytest.mark.parametrize("chunks", [0, 1, 2])
 def test_copy_that_is_cut_short_is_no_ledger(
     grown: World, place: Callable[[str], Place], kind: str, chunks: int
@@ -303,21 +333,19 @@ def test_copy_that_is_cut_short_is_no_ledger(
         assert not here.settings.database.exists()
         here.take(grown.ledger.store)
         return
-    with pytest.raises(LedgerError), closing(here.open()) as store:
-        ledger_on(store, grown)
+    with pytest.raises(LedgerError), closing(here.open()) as copy:
+        ledger_on(copy, grown)
     if chunks:
         with pytest.raises(ConfigurationError, match="cut short"):
             here.take(grown.ledger.store)
 
 
-def test_copy_that_was_cut_short_is_not_copied(grown: World, tmp_path: Path, place: Callable[[str], Place]) -> None:
+@ANY
+def test_copy_that_was_cut_short_is_not_copied(grown: World, place: Callable[[str], Place]) -> None:
     here = place("sqlite")
     here.take(grown.ledger.store)
-    with sqlite3.connect(here.settings.database) as db:
-        db.execute("update notes set text = '1' where name = ?", (UNFINISHED,))
-        assert db.execute("select count(*) from notes where name = ?", (INSTANCE,)).fetchone() == (1,)
-    db.close()
-    source = here.open()
-    with pytest.raises(ConfigurationError, match="cut short"):
+    with opened(here.settings) as tables:
+        assert tables.change("update notes set text = '1' where name = ?", UNFINISHED) == 1
+        assert len(tables.ask("select text from notes where name = ?", INSTANCE)) == 1
+    with closing(here.open()) as source, pytest.raises(ConfigurationError, match="cut short"):
         place("sqlite").take(source)
-    source.close()
