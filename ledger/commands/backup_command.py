@@ -76,7 +76,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
         raise ConfigurationError(f"{folder} is no backup: it has no {MANIFEST}") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{folder / MANIFEST} is damaged: {error}") from error
     if manifest.format != FORMAT:
         raise ConfigurationError(f"{folder} has the format {manifest.format[:40]!r}, this program reads {FORMAT!r}")

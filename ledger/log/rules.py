@@ -18,7 +18,7 @@ import msgspec
 from msgspec import UNSET
 
 from ledger.log.canonical import MAX_SAFE_INTEGER
-from ledger.log.entry import ENTRY_RULE, MAX_ENTRY_BYTES, Envelope, parse_time
+from ledger.log.entry import ENTRY_RULE, Envelope, parse_time
 from ledger.log.events import Event, Governing
 from ledger.log.events.calls import AgentManifestReported, CallReported
 from ledger.log.events.logs import DayClosed, LogCreated, LogGenesis, ReleasePublished, SigningKeyRotated
@@ -56,8 +56,6 @@ SUBJECT: dict[type[Event], str] = {
 
 def broken_rule(leaf: bytes, envelope: Envelope, event: Event) -> str | None:
     """Which rule an entry breaks that has the shape of its type and is strict JCS; None when it keeps them all."""
-    if len(leaf) > MAX_ENTRY_BYTES:
-        return f"the entry has {len(leaf)} bytes, at most {MAX_ENTRY_BYTES} are allowed"
     if not _is_origin(envelope.source):
         return f"source {envelope.source[:80]!r} is no origin"
     named = SUBJECT.get(type(event))

@@ -24,6 +24,6 @@ def read_cursor(text: str, loc: list[str | int]) -> Cursor:
         cursor = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=Cursor)
         if 0 <= cursor.below <= cursor.size < 1 << 40 and cursor.format() == text:
             return cursor
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         pass
     raise InvalidRequestError.at(loc, "not a cursor of this service")

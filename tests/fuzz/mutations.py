@@ -156,7 +156,19 @@ def enlarged(seeds: Sequence[bytes], most: int) -> list[bytes]:
         b"=",
         b"+",
     ]
-    pieces += [b"A", b"\xff", b"\0", "— ".encode(), "é".encode(), b"0", b"1,", b"{},", b'"\\u0041",', b'"\\"[",']
+    pieces += [
+        b"A",
+        b"\xff",
+        b"\0",
+        "— ".encode(),
+        "é".encode(),
+        b"0",
+        b"1,",
+        b"{},",
+        b"W1tb",
+        b'"\\u0041",',
+        b'"\\"[",',
+    ]
     found = []
     for piece in pieces:
         found.append(piece * (most // len(piece)))

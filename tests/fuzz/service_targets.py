@@ -3,16 +3,22 @@
 
 import io
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ledger.commands.backup_command import FORMAT, MANIFEST, read_manifest
 from ledger.commands.import_command import _events
 from ledger.log import canonical
+from ledger.log.check.notes import read_note
 from ledger.log.entry import parse_time, parse_uuid
 from ledger.log.errors import ConfigurationError, InvalidRequestError, MalformedRequestError
+from ledger.log.events.calls import CallReported
 from ledger.log.evidence import KnownKeys, verify_day, verify_receipt
-from ledger.log.leaf import InvalidEntryError
+from ledger.log.keys import read_signing_key
+from ledger.log.leaf import InvalidEntryError, LeafReader, read_leaf
 from ledger.log.report import read_report
 from ledger.log.rules import read_foreign_leaf
 from ledger.log.sealed import read_foreign_disclosure
@@ -32,6 +38,10 @@ MALFORMED = (MalformedError,)
 REQUEST = (MalformedRequestError, InvalidRequestError)
 VKEYS = [note.parse_vkey(vkey) for vkey in seeds.vectors("receipts")["vkeys"].values()]
 KEYS = KnownKeys(VKEYS[1].name, {vkey.name: [vkey] for vkey in VKEYS})
+READER = LeafReader.of(CallReported)
+CALLS = tuple(leaf for leaf in seeds.of("entries", "entry") if b'"type":"call.reported"' in leaf)
+ZEROS = note.SigningKey("x", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+_FOLDER = TemporaryDirectory(prefix="ledger-fuzz-")
 NOW = 1_767_225_600_000
 
 
@@ -55,6 +65,26 @@ def _settings(given: str) -> Settings:
     assert given not in settings.where or "@" not in given
     read_master_key(settings.master_key_file, settings.master_key)
     return settings
+
+
+def _together(data: bytes) -> list[Any]:
+    """Leaves of one type, a line each, read together: what is accepted is what `read_leaf` says of each."""
+    leaves = data.split(b"\n")
+    together = READER.read(leaves) if READER is not None else None
+    if together is None:
+        raise RefusedError("each has to be looked at")
+    for entry, leaf in zip(together.entries, leaves, strict=True):
+        envelope, event = read_leaf(leaf)
+        assert (entry.id, entry.source, entry.recordedat) == (envelope.id, envelope.source, envelope.recordedat)
+        assert (entry.subject, entry.time, entry.type) == (envelope.subject, envelope.time, envelope.type)
+        assert canonical.encode(entry.data) == canonical.encode(event) == bytes(envelope.data)
+    return together.entries
+
+
+def _manifest(data: bytes) -> Any:
+    """The manifest of a backup, which is read from its folder."""
+    (Path(_FOLDER.name) / MANIFEST).write_bytes(data)
+    return read_manifest(Path(_FOLDER.name))
 
 
 def _again_report(data: bytes) -> None:
@@ -101,6 +131,7 @@ TARGETS = (
     Target("report", Parser(_again_report, REQUEST), seeds.reports()),
     Target("leaf", Parser(read_foreign_leaf, (InvalidEntryError,)), seeds.of("entries", "entry"), None,
            verifier_targets.KNOWN_ENTRY),
+    Target("leaves", Parser(_together, (RefusedError,)), (*CALLS, b"\n".join(CALLS[:3]), CALLS[0] + b"\n" + CALLS[0])),
     Target("disclosure", Parser(text(read_foreign_disclosure), (ValueError,)), seeds.disclosures(), None,
            verifier_targets.DISCLOSURE),
     Target("receipt", Parser(accepting(lambda data: verify_receipt(KEYS, data)), (RefusedError,)),
@@ -123,6 +154,13 @@ TARGETS = (
     Target("settings", Parser(text(_settings), (ConfigurationError,)),
            (b"postgresql://me:secret@db.example.com:5432/ledger?sslmode=require", b"postgresql://[::1]/x", b"host=db",
             b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", b"postgresql://[:1]/x")),
+    Target("backup", Parser(_manifest, (ConfigurationError,)),
+           (b'{"format":"%b","program":"x","created":"x","contents":{"logs":[],"rest":"x"}}' % FORMAT.encode(),)),
+    Target("check_note", Parser(text(read_note), (msgspec.MsgspecError,)),
+           (b'{"ok":true,"tree_size":3,"root_hash":"x","checked_at":"2026-03-01T12:00:00.000Z","problem":null,'
+            b'"first_index":null}',)),
+    Target("signing_key", Parser(lambda data: read_signing_key("x", ZEROS.vkey.format(), data), (ConfigurationError,)),
+           (bytes(32), b"")),
     Target("import", Parser(lambda data: list(_events(io.BytesIO(data))), REQUEST),
            (b'{"trajectory_id":"t","step":1,"agent_id":"a","tool_name":"x","arguments":{},"result_excerpt":"y"}\n',
             *(line + b"\n" for line in seeds.reports()))),

@@ -100,6 +100,7 @@ def parsers() -> Iterator[tuple[str, str]]:
 ELSEWHERE = {
     "read_body": "from the network, bounded in tests/web/test_limits.py",
     "read_folder": "of files, in tests/verify_cli/test_export.py",
+    "read_contents": "of a whole store, in tests/log/test_copying.py",
     "read_envelope": "within read_foreign_leaf",
     "read_event": "within read_foreign_leaf",
     "read_leaf": "within read_foreign_leaf",

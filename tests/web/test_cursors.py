@@ -56,6 +56,7 @@ def test_cursor_read_is_the_cursor_formatted(numbers):
 @example("WzEsMl0")
 @example("Wy0xLC0xXQ")
 @example("W3RydWUsMV0")
+@example("WzEsMSxb" + "W1tb" * 1500)
 @example("WzEsMS4wXQ")
 def test_text_that_is_no_cursor_is_refused_at_its_place(text):
     try:

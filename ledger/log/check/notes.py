@@ -46,7 +46,10 @@ def write_note(result: CheckResult) -> str:
 
 def read_note(text: str) -> CheckResult:
     """Raises msgspec.MsgspecError."""
-    return _decoder.decode(text)
+    try:
+        return _decoder.decode(text)
+    except (RecursionError, UnicodeError):
+        raise msgspec.DecodeError("nested too deeply, or no text") from None
 
 
 def stray_note(notes: Mapping[str, str], trails: Mapping[int, Trail]) -> str | None:
