@@ -10,6 +10,7 @@ import click
 from ledger.commands.terminal import data_option, option, printable, progress, refusals, say
 from ledger.deployment import open_holdings, open_ledger
 from ledger.log.check import Crew, Holdings, check_holdings
+from ledger.log.check.crew import spare_collector
 from ledger.log.errors import LedgerError
 from ledger.settings import Settings
 from ledger.tlog.text import format_base64
@@ -54,6 +55,7 @@ def command(settings: Settings, replay: bool, disclosures: bool, processes: int 
     no leaf holds.
     """
     holdings = open_holdings(settings)
+    spare_collector()
     try:
         with progress("checking", _entries(holdings)) as advance, Crew(processes or _cores()) as crew:
             reports = check_holdings(holdings, replay=replay, disclosures=disclosures, crew=crew, progress=advance)

@@ -24,8 +24,8 @@ from ledger.tlog.note import parse_vkey
 @dataclass(frozen=True, slots=True)
 class VaultCheck:
     """`rules` are those of the layers; without any, secrets that are not the log's own only have to open. `numbers` are
-    those of all logs. `announced` are the vkeys that the root log names, None where that cannot be
-    known, and `current` those that sign now.
+    those of all logs. `announced` are the vkeys that the root log names, None where that cannot be known, and `current`
+    those that sign now.
 
     The secrets are read after the logs, so nothing that a log speaks of may be missing among them. Of those that are in
     `old`, which were there before the logs were read, a log must speak; of a newer one it may not do so yet.

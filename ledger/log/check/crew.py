@@ -8,12 +8,15 @@ would share open databases and locks that some thread holds.
 
 import gc
 import os
+import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import count
-from multiprocessing import get_context
+from itertools import count, islice
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from types import TracebackType
 
 from ledger.log.check.holdings import Holdings
@@ -47,28 +50,25 @@ class Crew:
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
 
-    def walk(
-        self, holdings: Holdings, stretches: Sequence[Stretch], wanted: Callable[[Stretch], bool]
-    ) -> Iterator[tuple[Stretch, Walked]]:
-        """Walk stretches and give what was found, in their order. One that is not `wanted` any more is left out.
+    def walk(self, holdings: Holdings, stretches: Iterator[Stretch], entries: int) -> Iterator[tuple[Stretch, Walked]]:
+        """Walk stretches of so many `entries` altogether and give what was found, in their order.
 
-        Raises UnavailableError.
+        The next stretches are asked for while others are walked, so what was found in one comes also when an earlier
+        one has shown that nobody needs it. Raises UnavailableError.
         """
-        entries = sum(stretch.stop - stretch.start for stretch in stretches)
         # Starting a process takes longer than walking what one stretch holds.
         if self.processes == 1 or holdings.reopen is None or entries <= self.stretch:
             walker = Walker(holdings)
             for stretch in stretches:
-                if wanted(stretch):
-                    yield stretch, walker.walk(stretch)
+                yield stretch, walker.walk(stretch)
             return
         try:
-            yield from self._walk_apart(holdings.reopen, iter(stretches), wanted)
+            yield from self._walk_apart(holdings.reopen, stretches)
         except BrokenProcessPool as error:
             raise UnavailableError("a process of the check has ended; is there enough memory?") from error
 
     def _walk_apart(
-        self, reopen: Callable[[], Holdings], stretches: Iterator[Stretch], wanted: Callable[[Stretch], bool]
+        self, reopen: Callable[[], Holdings], stretches: Iterator[Stretch]
     ) -> Iterator[tuple[Stretch, Walked]]:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(self.processes, get_context("spawn"), initializer=_begin)
@@ -76,18 +76,12 @@ class Crew:
         handed_out = deque[tuple[Stretch, Future[Walked]]]()
         try:
             while True:
-                for stretch in stretches:
-                    if wanted(stretch):
-                        handed_out.append((stretch, self._executor.submit(_walk, run, reopen, stretch)))
-                    if len(handed_out) == _AHEAD * self.processes:
-                        break
+                for stretch in islice(stretches, _AHEAD * self.processes - len(handed_out)):
+                    handed_out.append((stretch, self._executor.submit(_walk, run, reopen, stretch)))
                 if not handed_out:
                     return
                 stretch, future = handed_out.popleft()
-                if wanted(stretch):
-                    yield stretch, future.result()
-                else:
-                    future.cancel()
+                yield stretch, future.result()
         finally:
             for _, future in handed_out:
                 future.cancel()
@@ -99,9 +93,27 @@ _walkers: dict[str, tuple[Walker, Holdings]] = {}
 """The one of the newest run: what an earlier one has read may have changed since."""
 
 
+def spare_collector() -> None:
+    """For a process that does nothing but check: a walk makes many objects and next to no cycles, so that the garbage
+    collector would go through the whole program again and again for nothing.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+
+
 def _begin() -> None:
-    # Nothing that a walk makes refers to itself, so there is nothing to collect.
-    gc.disable()
+    spare_collector()
+    # Who presses Ctrl-C means the process that was started by hand; it ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A process that was killed can tell the others nothing, and they would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _walk(run: str, reopen: Callable[[], Holdings], stretch: Stretch) -> Walked:

@@ -17,7 +17,7 @@ from ledger.log.check.crew import Crew
 from ledger.log.check.findings import Finding, MismatchError, Progress, Report
 from ledger.log.check.holdings import Holdings
 from ledger.log.check.notes import check_note, note_name, stray_note
-from ledger.log.check.promises import check_promises
+from ledger.log.check.promises import END, check_promises
 from ledger.log.check.strays import check_record, check_tiles_beyond, is_stray, stray_logs
 from ledger.log.check.trail import Trail
 from ledger.log.check.walk import Stretch
@@ -85,21 +85,23 @@ class Survey:
             size = _entries_there(self._store, record.number) if head is None else head.size
             state = empty_state(self._holdings.parts_of(record.number))
             trails[record.number] = Trail(record, head, size, state)
-        stretches = [
-            Stretch(number, trail.record.origin, start, min(start + self._crew.stretch, trail.size), self._disclosures)
-            for number, trail in trails.items()
-            for start in range(0, trail.size, self._crew.stretch)
-        ]
-
-        def wanted(stretch: Stretch) -> bool:
-            return trails[stretch.log_number].problem is None
-
-        for stretch, walked in self._crew.walk(self._holdings, stretches, wanted):
+        entries = sum(trail.size for trail in trails.values())
+        for stretch, walked in self._crew.walk(self._holdings, self._stretches(trails), entries):
             trail = trails[stretch.log_number]
             self.attempt(trail, lambda trail=trail, walked=walked: trail.take(self._store, walked))  # type: ignore[misc]
             if self._progress is not None:
                 self._progress(stretch.stop - stretch.start)
         return trails
+
+    def _stretches(self, trails: Mapping[int, Trail]) -> Iterator[Stretch]:
+        """All stretches of all logs; of one that has a problem there come no more, whatever size its head claims."""
+        step = self._crew.stretch
+        for number, trail in trails.items():
+            for start in range(0, trail.size, step):
+                if trail.problem is not None:
+                    break
+                stop = min(start + step, trail.size)
+                yield Stretch(number, trail.record.origin, start, stop, self._disclosures)
 
     def attempt(self, trail: Trail, *steps: Step) -> None:
         """Take steps that look at a log until one finds something. Raises UnavailableError when it is the store."""
@@ -173,7 +175,10 @@ class Survey:
             [keys[-1][1] for keys in (own if vkeys is None else vkeys.values())],
         )
         yield from _first("vault", "secrets", vault.problems())
-        exists = lambda number: not is_stray(self._store, number, trails)  # noqa: E731
+
+        def exists(number: int) -> bool:
+            return not is_stray(self._store, number, trails)
+
         yield from _first("keystore", "data_keys", data_key_problems(self._holdings.keystore, exists))
         stray = stray_note(notes, trails)
         if stray is not None:
@@ -210,10 +215,9 @@ def _entries_there(store: Store, log_number: int) -> int:
         entry = store.next_entry(log_number, index)
         return entry is not None and entry[0] == log_number
 
-    high = 1
-    while there(high):
+    low, high = 0, 1
+    while high < END and there(high):
         high *= 2
-    low = 0
     while low < high:
         middle = (low + high) // 2
         if there(middle):

@@ -12,7 +12,7 @@ import msgspec
 
 from ledger.log.check.entry import BESIDE_THE_LEAF
 from ledger.log.check.findings import Finding, MismatchError, Report
-from ledger.log.check.walk import Walked, check_tile
+from ledger.log.check.walk import Walked, check_roots, check_tile
 from ledger.log.entry import read_envelope
 from ledger.log.errors import DamagedError
 from ledger.log.events import Governing, read_event
@@ -69,6 +69,7 @@ class Trail:
         self._chain(walked)
         for tile in self.edge.append_tiles(walked.roots):
             check_tile(store, self.record.number, tile)
+            check_roots(store, self.record.number, tile.number, [tile.hashes[-32:]], tile.level)
         if walked.problem is not None:
             raise MismatchError(*astuple(walked.problem))
         self.edge.append(walked.rest)

@@ -9,10 +9,11 @@ The work goes a tile of 256 leaves at a time: small enough that its bytes stay i
 the next, which makes the steps half as slow as over 2,048.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from operator import lt
+from typing import TypeVar
 
 from ledger.log.check.disclosures import Opener
 from ledger.log.check.entry import Place, check_beside, check_leaf
@@ -25,6 +26,8 @@ from ledger.log.events.logs import HeadsCommitted, LedgerTamperDetected, LedgerV
 from ledger.log.store import Row, Store
 from ledger.tlog.edge import Edge, FullTile
 from ledger.tlog.tiles import WIDTH
+
+_Answer = TypeVar("_Answer")
 
 REMEMBERED = frozenset(
     name
@@ -80,6 +83,11 @@ class Walker:
             for start in range(stretch.start, stretch.stop, WIDTH):
                 _Step(self._holdings.store, place, walked, start, min(start + WIDTH, stretch.stop)).take()
         except MismatchError as mismatch:
+            walked.problem = mismatch.finding
+        try:
+            check_roots(self._holdings.store, place.number, stretch.start // WIDTH, walked.roots)
+        except MismatchError as mismatch:
+            # These tiles lie before whatever else was found.
             walked.problem = mismatch.finding
         return walked
 
@@ -181,15 +189,33 @@ class _Step:
 
 def check_tile(store: Store, log_number: int, tile: FullTile) -> None:
     """A tile as the leaves make it against the stored one. Raises MismatchError with the first leaf below it."""
-    first = tile.number << 8 * (tile.level + 1)
-    name = f"{tile.level}/{tile.number}"
+    stored = _readable(store, tile.level, tile.number, lambda: store.tile(log_number, tile.level, tile.number))
+    if stored != tile.hashes:
+        raise _mismatch(tile.level, tile.number, "is missing" if stored is None else "is not that of the leaves")
+
+
+def check_roots(store: Store, log_number: int, first: int, roots: Sequence[bytes], level: int = 0) -> None:
+    """The roots of full tiles from `first` on against those stored apart from the tiles, all in one question. Raises
+    MismatchError.
+    """
+    last = first + len(roots)
+    if _readable(store, level, first, lambda: store.tile_roots(log_number, level, first, last)) == list(roots):
+        return
+    for number, root in enumerate(roots, first):
+        if _readable(store, level, number, lambda n=number: store.tile_roots(log_number, level, n, n + 1)) != [root]:  # type: ignore[misc]
+            raise _mismatch(level, number, "has another root beside it than that of the leaves")
+
+
+def _readable(store: Store, level: int, number: int, ask: Callable[[], _Answer]) -> _Answer:
+    """The answer to a question about a tile. Raises MismatchError when there is none, UnavailableError when there is
+    none to any question.
+    """
     try:
-        stored = store.tile(log_number, tile.level, tile.number)
-        roots = store.tile_roots(log_number, tile.level, tile.number, tile.number + 1)
+        return ask()
     except UnavailableError as error:
         store.logs()
-        raise MismatchError("tiles", first, f"stored tile {name} cannot be read: {error.message}") from None
-    if stored is None:
-        raise MismatchError("tiles", first, f"tile {name} is missing")
-    if stored != tile.hashes or roots != [tile.hashes[-32:]]:
-        raise MismatchError("tiles", first, f"stored tile {name} is not that of the leaves")
+        raise _mismatch(level, number, f"cannot be read: {error.message}") from None
+
+
+def _mismatch(level: int, number: int, text: str) -> MismatchError:
+    return MismatchError("tiles", number << 8 * (level + 1), f"stored tile {level}/{number} {text}")

@@ -10,7 +10,7 @@ import pytest
 from ledger.deployment import open_holdings
 from ledger.log.check import Holdings
 from ledger.log.errors import UnavailableError
-from ledger.log.store import Row, Secret, Store
+from ledger.log.store import Head, Row, Secret, Store
 from tests.log.stores import AroundStore
 from tests.log.world import DAY, NOON, World, event, revoke
 
@@ -30,6 +30,8 @@ class ChangedStore(AroundStore):
         self.gone = False
         self.faults: Collection[tuple[str, int]] = ()
         """Questions that cannot be answered, by method and number of the log."""
+        self.sizes: Mapping[int, int] = {}
+        """Sizes that heads claim."""
 
     def _ask(self, method: str, log_number: int) -> None:
         if (method, log_number) in self.faults:
@@ -37,11 +39,14 @@ class ChangedStore(AroundStore):
 
     def heads(self) -> Any:
         self._ask("heads", 0)
-        return self.store.heads()
+        return {number: self._claimed(number, head) for number, head in self.store.heads().items()}
+
+    def _claimed(self, log_number: int, head: Head) -> Head:
+        return replace(head, size=self.sizes.get(log_number, head.size))
 
     def head(self, log_number: int) -> Any:
         self._ask("head", log_number)
-        return self.store.head(log_number)
+        return self._claimed(log_number, self.store.head(log_number))
 
     def tile(self, log_number: int, level: int, number: int) -> bytes | None:
         self._ask("tile", log_number)
