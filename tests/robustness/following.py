@@ -6,20 +6,18 @@ never two roots for one size; each acknowledged event is the leaf that its recei
 twice. Leaves are read once; that the log still has the earlier ones follows from the root of the newest signed head.
 """
 
-import json
 import random
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import httpx
 from ledger_verify.checkpoint import Checkpoint, parse_checkpoint, signed_by
 from ledger_verify.errors import VerificationError
-from ledger_verify.merkle import CompactRange, leaf_hash
 from ledger_verify.receipt import Receipt, verify_receipt
 from ledger_verify.trust import TrustedKeys, trusted_keys
 
+from tests.history import History
 from tests.robustness.outside import Acknowledged, Patient, check_heads
 from tests.running import Service, eventually
 
@@ -63,7 +61,7 @@ class Outsider:
         """Keep a checkpoint that somebody was shown."""
         checkpoint = parse_checkpoint(note)
         with self._lock:
-            self._logs[checkpoint.origin].keep(checkpoint)
+            self._logs[checkpoint.origin].history.keep(checkpoint)
 
     def check(self, service: Service, chance: random.Random) -> Findings:
         """Look at what was given out since the last time, against the logs as this service shows them now."""
@@ -96,15 +94,15 @@ class Outsider:
         if said != (one.call_id, one.event_id, one.leaf_index):
             raise VerificationError("the receipt is of another event than the answer", got=said)
         with self._lock:
-            self._log.keep(receipt.checkpoint)
+            self._log.history.keep(receipt.checkpoint)
             if receipt.root is not None:
-                self._root.keep(receipt.root.checkpoint)
+                self._root.history.keep(receipt.root.checkpoint)
         return receipt
 
     def _asked_proofs(self, client: httpx.Client, chance: random.Random) -> list[str]:
         """The service's own proofs that earlier heads are prefixes of the present one."""
         with self._lock:
-            heads = list(self._log.heads.items())
+            heads = list(self._log.history.heads.items())
         chosen = chance.sample(heads, min(PROOFS, len(heads)))
         return check_heads(client, {(size, root): f"size {size}" for size, root in chosen})
 
@@ -121,43 +119,36 @@ class Outsider:
         return problems
 
     def _judge(self) -> Findings:
-        findings = Findings(len(self._acknowledged), heads=sum(len(log.heads) for log in self._logs.values()))
+        findings = Findings(len(self._acknowledged), heads=sum(len(log.history.heads) for log in self._logs.values()))
         for one, digest in self._acknowledged:
-            if not self._log.has(one.leaf_index, digest):
+            if not self._log.history.has(one.leaf_index, digest):
                 findings.lost += 1
                 findings.problems.append(f"{one.call_id} is not the leaf {one.leaf_index}")
-        for call_id, count in self._log.calls.items():
+        for call_id, count in self._log.history.calls.items():
             if count > 1:
                 findings.duplicates += count - 1
                 findings.problems.append(f"{call_id} is in the log {count} times")
         for log in self._logs.values():
-            findings.forks += len(log.forks)
-            findings.problems += log.forks
+            forks = log.history.forks()
+            findings.forks += len(forks)
+            findings.problems += forks
         return findings
 
 
 class _Followed:
-    """A log as far as it was read. `heads` is every head that anybody was given, by size."""
+    """A log at its path, and what is known of it."""
 
     def __init__(self, path: str, keys: TrustedKeys) -> None:
         self.path = path
-        self.heads: dict[int, bytes] = {}
-        self.forks: list[str] = []
-        self.calls: Counter[str] = Counter()
+        self.history = History(path)
         self._keys = keys
-        self._tree = CompactRange()
-        self._roots: list[bytes] = [self._tree.root()]
-        self._leaves: list[bytes] = []
-
-    def keep(self, checkpoint: Checkpoint) -> None:
-        size, root = checkpoint.tree_size, checkpoint.root_hash
-        if self.heads.setdefault(size, root) != root:
-            self.forks.append(f"{self.path}: two heads of size {size}")
 
     def follow(self, client: httpx.Client, lock: threading.Lock) -> None:
-        """Read on up to the present head, and hold all heads against the leaves. Raises VerificationError."""
+        """Read on up to the present head. Raises VerificationError, and AssertionError when it lacks a head that was
+        given.
+        """
         with lock:
-            newest = max(self.heads, default=0)
+            newest = max(self.history.heads, default=0)
 
         def caught_up() -> Checkpoint | None:
             found = parse_checkpoint(client.get(f"{self.path}/checkpoint").raise_for_status().text)
@@ -166,34 +157,19 @@ class _Followed:
         present = eventually(caught_up, f"the head of size {newest} that was given, at {client.base_url}{self.path}", 5)
         signed_by(present, self._keys.log or self._keys.root, "key")
         with lock:
-            self.keep(present)
-        for leaf in self._read(client, present.tree_size):
-            digest = leaf_hash(leaf)
-            self._leaves.append(digest)
-            self._tree.append(digest)
-            self._roots.append(self._tree.root())
-            event = json.loads(leaf)
-            if event["type"] == "call.reported":
-                self.calls[event["data"]["call_id"]] += 1
-        with lock:
-            wrong = [size for size, root in self.heads.items() if size < len(self._roots) and self._roots[size] != root]
-        self.forks += [f"{self.path}: the head of size {size} is not that of the leaves" for size in wrong]
+            self.history.keep(present)
+        self.history.read(self._leaves(client, present.tree_size))
 
-    def _read(self, client: httpx.Client, size: int) -> Iterator[bytes]:
+    def _leaves(self, client: httpx.Client, size: int) -> Iterator[bytes]:
         """Leaves from the first unknown one up to `size`, from entry bundles (C2SP tlog-tiles)."""
-        while (known := len(self._leaves)) < size:
-            number, skipped = divmod(known, WIDTH)
+        start = self.history.size
+        for number in range(start // WIDTH, -(-size // WIDTH)):
             width = min(WIDTH, size - number * WIDTH)
             name = "".join(f"x{part:03}/" for part in (number // 1000,) if part) + f"{number % 1000:03}"
             partial = "" if width == WIDTH else f".p/{width}"
             bundle = client.get(f"{self.path}/tile/entries/{name}{partial}").raise_for_status().content
-            for place in range(width):
+            for index in range(number * WIDTH, number * WIDTH + width):
                 length = int.from_bytes(bundle[:2])
                 leaf, bundle = bundle[2 : 2 + length], bundle[2 + length :]
-                if place >= skipped:
+                if index >= start:
                     yield leaf
-            if len(self._leaves) != number * WIDTH + width:
-                raise VerificationError("an entry bundle is short", got=len(self._leaves), want=size)
-
-    def has(self, index: int, digest: bytes) -> bool:
-        return index < len(self._leaves) and self._leaves[index] == digest
