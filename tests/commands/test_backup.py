@@ -24,6 +24,18 @@ EVENTS = 2000
 
 
 @pytest.fixture(scope="module")
+def template_ledger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Keys]:
+    """A fresh ledger in a data directory, which these tests copy elsewhere themselves, and its keys."""
+    data = tmp_path_factory.mktemp("made") / "data"
+    return data, json.loads(done(run_ledger("init", "--json", data=data)))
+
+
+@pytest.fixture
+def fresh_ledger(template_ledger: tuple[Path, Keys], tmp_path: Path) -> tuple[Path, Keys]:
+    return Path(shutil.copytree(template_ledger[0], tmp_path / "data")), template_ledger[1]
+
+
+@pytest.fixture(scope="module")
 def filled(template_ledger: tuple[Path, Keys], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data of a ledger with some thousand entries and a closed day; not to be changed."""
     data = Path(shutil.copytree(template_ledger[0], tmp_path_factory.mktemp("filled") / "data"))

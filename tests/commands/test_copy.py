@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger copy`: to PostgreSQL and back, with the same evidence, and with one copy that signs."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,13 @@ from tests.running import Service, environment, eventually, guarded, run_ledger
 
 Keys = dict[str, str]
 Story = tuple[Path, dict[str, bytes]]
+
+
+@pytest.fixture(scope="module")
+def template_ledger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Keys]:
+    """A fresh ledger in a data directory, which these tests copy elsewhere themselves, and its keys."""
+    data = tmp_path_factory.mktemp("made") / "data"
+    return data, json.loads(done(run_ledger("init", "--json", data=data)))
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@
 Both are worlds on the same files here; that they take turns is the store's lock, as it is between real processes.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +15,10 @@ from ledger.log.errors import DamagedError, UnauthorizedError
 from ledger.log.keys import create_signing_key
 from ledger.log.rotation import rotate_key
 from ledger.log.store import ROOT_LOG, Head
+from ledger.settings import Settings
 from ledger.tenant.state import TenantState
 from ledger.tlog.checkpoint import Checkpoint
+from tests.ledgers import Room
 from tests.log.test_rotation import nobody
 from tests.log.world import World, report_as, revoke
 
@@ -27,9 +28,9 @@ Pair = tuple[World, World]
 
 
 @pytest.fixture
-def pair(made_ledger: Path, copied: Callable[[Path], Path]) -> Iterator[Pair]:
-    folder = copied(made_ledger)
-    with World(folder) as one, World(folder) as other:
+def pair(made_ledger: Settings, module_room: Room) -> Iterator[Pair]:
+    place = module_room.copy(made_ledger)
+    with World(place) as one, World(place) as other:
         yield one, other
 
 

@@ -2,13 +2,14 @@
 """Nothing is decided from knowledge that the store has not confirmed lately."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from ledger.log import currency
 from ledger.log.errors import UnavailableError
+from ledger.settings import Settings
+from tests.ledgers import Room
 from tests.log.stores import AroundStore
 from tests.log.world import World, revoke
 from tests.running import eventually
@@ -42,14 +43,12 @@ def is_current(world: World) -> bool:
 
 
 @pytest.fixture
-def pair(
-    made_ledger: Path, copied: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[World, World]]:
+def pair(made_ledger: Settings, module_room: Room, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[World, World]]:
     """A world, and another one on the same files that polls as a process does, only faster."""
     monkeypatch.setattr(currency, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(currency, "MAX_AGE_SECONDS", 0.3)
-    folder = copied(made_ledger)
-    with World(folder) as one, World(folder, wrap=SharedStore) as other:
+    place = module_room.copy(made_ledger)
+    with World(place) as one, World(place, wrap=SharedStore) as other:
         other.ledger.start_following()
         yield one, other
         other.ledger.stop_following()

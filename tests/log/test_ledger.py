@@ -6,6 +6,7 @@ import os
 import pytest
 from msgspec import UNSET
 
+from ledger.deployment import TENANT_PARTS
 from ledger.log.entry import ENTRY_RULE
 from ledger.log.errors import NotFoundError
 from ledger.log.events.logs import LogCreated, LogGenesis
@@ -17,7 +18,7 @@ from ledger.log.tree import TileCache, Tree
 from ledger.log.working_copy import Committed, Draft, Log, WorkingCopy
 from ledger.tlog.edge import Edge
 from ledger.tlog.merkle import EMPTY_ROOT
-from tests.log.world import PARTS, World
+from tests.log.world import World
 
 
 def add_log(world: World, number: int) -> None:
@@ -29,7 +30,7 @@ def add_log(world: World, number: int) -> None:
     pepper, name = os.urandom(32), f"pepper/{number}"
     created = LogCreated(origin=record.origin, vkey=signer.vkey.format())
     world.append(Draft(created, subject=record.origin), log=world.root)
-    empty = Committed(Head(0, EMPTY_ROOT, "", -1, 0), Edge(), empty_state(PARTS))
+    empty = Committed(Head(0, EMPTY_ROOT, "", -1, 0), Edge(), empty_state(TENANT_PARTS))
     log = Log(record, Tree(ledger.store, number, TileCache()), signer, pepper, empty)
     genesis = LogGenesis(
         origin=record.origin,
