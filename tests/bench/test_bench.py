@@ -29,7 +29,7 @@ EXPECTED = {
     "batch": ({"echo/rate", "null/rate", "service/rate", "bulk load/rate"}, {"d", "d-null"}),
     "memory": ({"memory at 200/memory", "memory at 300/memory", "service/rate"}, {"f"}),
     "restart": ({"start, empty/seconds", "start, 300 entries/seconds"}, {"g"}),
-    "check": ({"check/rate", "check/memory"}, {"h"}),
+    "check": ({"check/rate", "check/memory"}, {"h", "h-two"}),
     "disk": ({"written/bytes", "at rest/bytes", "service/rate"}, {"i-rest", "i-written"}),
     "proof": ({"echo/rate", "proof at 300/rate", "proof at 600/rate"}, {"e", "e-larger"}),
 }  # fmt: skip

@@ -24,22 +24,22 @@ EVENTS = 2000
 
 
 @pytest.fixture(scope="module")
-def template_ledger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Keys]:
+def made_here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Keys]:
     """A fresh ledger in a data directory, which these tests copy elsewhere themselves, and its keys."""
     data = tmp_path_factory.mktemp("made") / "data"
     return data, json.loads(done(run_ledger("init", "--json", data=data)))
 
 
 @pytest.fixture
-def fresh_ledger(template_ledger: tuple[Path, Keys], tmp_path: Path) -> tuple[Path, Keys]:
-    return Path(shutil.copytree(template_ledger[0], tmp_path / "data")), template_ledger[1]
+def fresh_here(made_here: tuple[Path, Keys], tmp_path: Path) -> tuple[Path, Keys]:
+    return Path(shutil.copytree(made_here[0], tmp_path / "data")), made_here[1]
 
 
 @pytest.fixture(scope="module")
-def filled(template_ledger: tuple[Path, Keys], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def filled(made_here: tuple[Path, Keys], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data of a ledger with some thousand entries and a closed day; not to be changed."""
-    data = Path(shutil.copytree(template_ledger[0], tmp_path_factory.mktemp("filled") / "data"))
-    with Service(data, template_ledger[1]) as service:
+    data = Path(shutil.copytree(made_here[0], tmp_path_factory.mktemp("filled") / "data"))
+    with Service(data, made_here[1]) as service:
         key = service.create_key()["key"]
         for start in range(0, EVENTS, 1000):
             post(service, key, *(f"call-{number}" for number in range(start, start + 1000)))
@@ -114,10 +114,10 @@ def test_restore_into_postgres_and_back_up_from_it(
 
 
 def test_backup_beside_a_busy_service(
-    template_ledger: tuple[Path, Keys], fresh_ledger: tuple[Path, Keys], tmp_path: Path
+    made_here: tuple[Path, Keys], fresh_here: tuple[Path, Keys], tmp_path: Path
 ) -> None:
     """Nothing that was acknowledged before is missing, and what comes meanwhile is no harm to it or from it."""
-    data, keys = fresh_ledger
+    data, keys = fresh_here
     stop, failed = threading.Event(), []
     with Service(data, keys, "--root-interval", "0.05") as service:
         key = service.create_key()["key"]

@@ -86,7 +86,7 @@ def _furnish(folder: Path, template: Path) -> None:
     (folder / "junk" / "ledger.db").write_bytes(os.urandom(50_000))
     (folder / "hollow" / "ledger.db").write_bytes(b"")
     database = folder / "cut" / "ledger.db"
-    database.write_bytes(database.read_bytes()[:100_000])
+    database.write_bytes(database.read_bytes()[: database.stat().st_size // 2])
     database = folder / "foreign" / "ledger.db"
     content = bytearray(database.read_bytes())
     content[60:64] = (7).to_bytes(4, "big")  # user_version (sqlite.org/fileformat2.html, 1.3.14)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.running import Service, environment, run_ledger
+from tests.running import variables as place_variables
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +61,7 @@ def _type(service: Service, folder: Path, commands: str, **variables: str) -> st
     commands = commands.replace("http://127.0.0.1:8000", service.url)
     vkeys = {"LOG_VKEY": service.keys["log_vkey"], "ROOT_VKEY": service.keys["root_vkey"]}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    settings = environment(PATH=path, LEDGER_DATA=str(service.data), **vkeys, **variables)
+    settings = environment(PATH=path, **place_variables(service.settings), **vkeys, **variables)
     result = subprocess.run(["bash", "-ec", commands], capture_output=True, text=True, cwd=folder, env=settings)
     assert result.returncode == 0, (commands, result.stdout, result.stderr)
     return result.stdout

@@ -15,6 +15,7 @@ from ledger.log.errors import DamagedError
 from ledger.log.events import Event, Governing
 from ledger.log.events.calls import AgentManifestReported, CallReported
 from ledger.log.events.logs import LogGenesis
+from ledger.log.events.tenants import KeyCreated
 from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.report import call_identity
 from ledger.log.sealed import Commitment
@@ -85,6 +86,9 @@ def _check_digests(place: Place, index: int, row: Row, event: Event) -> None:
         right = _is_digest(row.request)
     elif isinstance(event, AgentManifestReported):
         right = _is_digest(row.dedup) and row.request == row.dedup
+    elif isinstance(event, KeyCreated) and row.dedup is not None:
+        # Made under an Idempotency-Key, which is in no leaf.
+        right = _is_digest(row.dedup) and _is_digest(row.request)
     else:
         right = row.dedup is None and row.request is None
     if not right:
