@@ -68,13 +68,13 @@ class Application:
             settings.cors_origins,
         )
         behind = cast(ASGIApp, self.litestar)
-        self._asgi = Observe(front, behind, metrics, settings.key_headers, access_log=settings.access_log)
+        self.hot = Observe(front, behind, metrics, settings.key_headers, access_log=settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await self._asgi(scope, receive, send)
+            await self.hot(scope, receive, send)
 
     def count_refusal(self, status: int) -> None:
         """A connection was refused with this status before there was a request."""

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ledger.web.asgi import Scope
-
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,100}\Z")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
@@ -48,14 +46,16 @@ class AskedReader:
             b"traceparent": "trace",
         }
 
-    def read(self, scope: Scope) -> Asked:
-        """Never raises: what is not well formed counts as not there. Ids are the caller's, else new ones."""
-        # A connection on the Unix socket has no port.
-        server = scope.get("server")
+    def read(self, headers: Iterable[tuple[bytes, bytes]], server: tuple[str, int | None] | None) -> Asked:
+        """What the headers of a request to `server` say, their names in lower case.
+
+        Never raises: what is not well formed counts as not there. Ids are the caller's, else new ones.
+        """
         name = f"{_names.getrandbits(128):032x}"
+        # A connection on the Unix socket has no port.
         asked = Asked(name, name, server is not None and server[1] is None)
         kinds = self._kinds
-        for header, value in scope["headers"]:
+        for header, value in headers:
             kind = kinds.get(header)
             if kind is None:
                 continue

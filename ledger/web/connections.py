@@ -20,7 +20,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -28,7 +28,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ledger.log.errors import LedgerError, MalformedRequestError, TooLargeError, UnavailableError
 from ledger.web.errors import HeadTooLargeError, TooSlowError, UnsupportedEncodingError, UrlTooLongError
+from ledger.web.exchange import Exchange, plain_target, written
 from ledger.web.front import MAX_BODY_BYTES
+from ledger.web.observe import Incoming, Observe
 from ledger.web.problems import problem
 
 MAX_URL_BYTES = 8 << 10
@@ -61,9 +63,10 @@ class Bounds:
 class Connections:
     """All connections of a server: the clock of their bounds, and the memory that they hold."""
 
-    def __init__(self, bounds: Bounds, refused: Callable[[int], None]) -> None:
-        """`refused` is told the status of each refusal, since no route counts it."""
+    def __init__(self, bounds: Bounds, hot: Observe, refused: Callable[[int], None]) -> None:
+        """`hot` answers what needs no ASGI. `refused` is told the status of each refusal, since no route counts it."""
         self.bounds = bounds
+        self.hot = hot
         self.refused = refused
         self.now = 0.0
         self.held = 0
@@ -111,6 +114,8 @@ class Connection(HttpToolsProtocol):
         self._raw = self._reading = self._received = 0
         # What of its body had come when the least rate was last looked at.
         self._marked = 0
+        # How long the body is to be; None when it comes in chunks.
+        self._length: int | None = 0
         # Bytes of bodies whose requests are not answered yet.
         self._held = 0
         # An answer's bytes that the client had not read when that was last looked at, and when it was.
@@ -193,7 +198,7 @@ class Connection(HttpToolsProtocol):
             self._stop(UnavailableError(f"more than {MAX_PIPELINED} requests wait on this connection"))
         super().on_message_begin()
         self._in_head = True
-        self._raw = self._received = self._marked = 0
+        self._raw = self._received = self._marked = self._length = 0
         self._since = self._shared.now
 
     def on_url(self, url: bytes) -> None:
@@ -212,7 +217,11 @@ class Connection(HttpToolsProtocol):
         if not self._in_head:
             return
         if name == b"content-length":
-            if len(value) > 7 and (len(value) > 20 or int(value) > MAX_BODY_BYTES):
+            if len(value) > 20:
+                self._refusal = _body_too_large()
+                return
+            self._length = int(value)
+            if self._length > MAX_BODY_BYTES:
                 self._refusal = _body_too_large()
             return
         text = value.strip().lower()
@@ -220,8 +229,10 @@ class Connection(HttpToolsProtocol):
             self.expect_100_continue = text == b"100-continue"
         elif name == b"content-encoding" and text not in (b"", b"identity"):
             self._refusal = UnsupportedEncodingError("send the body as it is, without a Content-Encoding")
-        elif name == b"transfer-encoding" and text != b"chunked":
-            self._refusal = UnsupportedEncodingError("the only Transfer-Encoding that is taken is chunked")
+        elif name == b"transfer-encoding":
+            self._length = None
+            if text != b"chunked":
+                self._refusal = UnsupportedEncodingError("the only Transfer-Encoding that is taken is chunked")
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -241,10 +252,37 @@ class Connection(HttpToolsProtocol):
             return
         if not self.pipeline:
             self._answered = self.cycle
-        super().on_headers_complete()
+        exchange = self._plain_exchange()
+        if exchange is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = cast(RequestResponseCycle, exchange)
         # Trailers come after all decisions; among the headers they would be taken for such.
         self.headers = []
         self._in_body = True
+
+    def _plain_exchange(self) -> Exchange | None:
+        """The request's exchange where it needs no ASGI. As nothing else is being written, nothing has to wait until
+        the client has read.
+        """
+        if self._length is None or self._length > SMALL_BODY_BYTES or self.expect_100_continue:
+            return None
+        if self._answering() or self.flow.write_paused:
+            return None
+        target = plain_target(self.parser.get_method(), self.url)
+        hit = None if target is None else self._shared.hot.pick(target.method, target.path)
+        if target is None or hit is None:
+            return None
+        parser = self.parser
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        return Exchange(hit, target, self.headers, keep_alive)
+
+    def _take_asgi(self, exchange: Exchange) -> None:
+        """Let a request go ASGI's way after all: where the body takes its time, a refusal need not wait for it."""
+        self.cycle = None  # type: ignore[assignment]
+        super().on_headers_complete()
+        for chunk in exchange.chunks:
+            super().on_body(chunk)
 
     def _without_upgrade(self) -> bytes:
         method = self.parser.get_method()
@@ -262,12 +300,38 @@ class Connection(HttpToolsProtocol):
             self._shared.held += len(body)
             if self._shared.held > MAX_HELD_BYTES and self._received > SMALL_BODY_BYTES:
                 self._stop(UnavailableError(_HELD))
-        super().on_body(body)
+        if isinstance(self.cycle, Exchange):
+            self.cycle.chunks.append(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._replay:
+        if self._replay:
+            return
+        self._in_body = False
+        if isinstance(self.cycle, Exchange):
+            task = self.loop.create_task(self._answer(self.cycle))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        else:
             super().on_message_complete()
-            self._in_body = False
+
+    async def _answer(self, exchange: Exchange) -> None:
+        try:
+            method, path, query = exchange.target
+            body = b"".join(exchange.chunks)
+            request = Incoming(method, path, query, exchange.headers, self.server, self.client, body)
+            answer, asked = await self._shared.hot.answer(exchange.hit, request)
+            if not exchange.disconnected:
+                defaults = self.server_state.default_headers
+                self.transport.write(written(answer, asked, defaults, close=not exchange.keep_alive))
+                exchange.response_complete = True
+        finally:
+            if not exchange.response_complete:
+                self.transport.abort()
+        if not exchange.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -300,6 +364,8 @@ class Connection(HttpToolsProtocol):
             if self._said and waited > patience:
                 self.transport.abort()
         elif self._in_body:
+            if isinstance(self.cycle, Exchange):
+                self._take_asgi(self.cycle)
             if self.flow.read_paused:
                 self._since = now  # we have stopped it ourselves
             elif waited > patience:

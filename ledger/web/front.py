@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The door for hot routes: in front of Litestar's router, picked by method and path.
 
-A hot handler is `async (service, call) -> Answer`, bytes in and bytes out, and knows nothing of ASGI. Each is also
-behind an ordinary Litestar route, which describes it in the OpenAPI document; both doors share access, errors and the
-handler itself.
+A hot handler is `async (service, call) -> Answer`, bytes in and bytes out, and knows nothing of ASGI: the server's
+protocol gives it short requests as they come (web/exchange.py). Each is also behind an ordinary Litestar route, which
+describes it in the OpenAPI document; all doors share access, errors and the handler itself.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,9 +13,10 @@ from urllib.parse import parse_qsl
 
 from ledger.log.errors import LedgerError, MalformedRequestError, TooLargeError
 from ledger.web.access import Principal
-from ledger.web.asgi import Receive, Scope, Send
+from ledger.web.asgi import Receive, Send
 from ledger.web.asked import Asked
 from ledger.web.problems import Answer, problem
+from ledger.web.rates import Address
 from ledger.web.service import Service
 
 MAX_BODY_BYTES = 16 << 20
@@ -44,6 +45,10 @@ class Hit(NamedTuple):
     template: str
 
 
+Body = bytes | Receive
+"""A body that is here already, or how it is received."""
+
+
 class Front:
     """The table of hot routes, and the way from a request to an answer."""
 
@@ -59,9 +64,8 @@ class Front:
         self._prefixes = prefixes
         self._cors_origins = {origin.encode(): origin for origin in cors_origins}
 
-    def pick(self, scope: Scope) -> Hit | None:
+    def pick(self, method: str, path: str) -> Hit | None:
         """The hot route of a request, None when it is for the other door."""
-        method, path = scope["method"], scope["path"]
         hit = self._exact.get((method, path))
         if hit is not None:
             return hit
@@ -73,15 +77,17 @@ class Front:
                     return Hit(handler, argument, prefix + "{event_id}")
         return None
 
-    async def answer(self, hit: Hit, asked: Asked, scope: Scope, receive: Receive) -> Answer:
+    async def answer(self, hit: Hit, asked: Asked, path: str, query: bytes, address: Address, body: Body) -> Answer:
         """The answer to a request, problems included. Authentication comes first, then the body."""
+        service = self._service
         try:
-            principal = await self._service.access.principal(asked, scope["client"])
-            query = read_query(scope["query_string"])
-            body = await read_body(asked, receive)
-            answer = await hit.handler(self._service, Call(principal, hit.argument, query, asked.accept, body))
+            principal = await service.access.principal(asked, address)
+            if not isinstance(body, bytes):
+                body = await read_body(asked, body)
+            call = Call(principal, hit.argument, read_query(query), asked.accept, body)
+            answer = await hit.handler(service, call)
         except Exception as error:
-            answer = problem(error, instance=scope["path"], request_id=asked.request_id)
+            answer = problem(error, instance=path, request_id=asked.request_id)
         return self._shared(asked, answer) if self._cors_origins else answer
 
     def _shared(self, asked: Asked, answer: Answer) -> Answer:

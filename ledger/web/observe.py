@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outermost shell: every request gets an id, a trace id, a measurement, and its door marked.
+"""The outermost shell: every request gets an id, a trace id and a measurement, whichever door it takes.
 
 Nothing here sees a body, a query or a credential; what is logged of a path has the read token cut out.
 """
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -18,8 +19,9 @@ from prometheus_client.registry import Collector
 
 from ledger.web.asgi import ASGIApp, Message, Receive, Scope, Send
 from ledger.web.asked import Asked, AskedReader
-from ledger.web.front import Front, send_answer
-from ledger.web.problems import problem, without_token
+from ledger.web.front import Front, Hit, send_answer
+from ledger.web.problems import Answer, problem, without_token
+from ledger.web.rates import Address
 
 _log = structlog.get_logger("ledger.access")
 
@@ -81,6 +83,18 @@ class _Times:
     seconds: float = 0.0
 
 
+class Incoming(NamedTuple):
+    """A request with its whole body. Names of headers are in lower case; `server` has no port on a Unix socket."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    server: tuple[str, int | None] | None
+    client: Address
+    body: bytes
+
+
 class Observe:
     """`app` is the door behind `front`."""
 
@@ -98,12 +112,13 @@ class Observe:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        asked = self._reader.read(scope)
-        hit = self._front.pick(scope)
+        method, path = scope["method"], scope["path"]
+        asked = self._reader.read(scope["headers"], scope.get("server"))
+        hit = self._front.pick(method, path)
         status = 500
         try:
             if hit is not None:
-                answer = await self._front.answer(hit, asked, scope, receive)
+                answer = await self._front.answer(hit, asked, path, scope["query_string"], scope["client"], receive)
                 status = answer.status
                 await send_answer(send, answer, *_marks(asked))
             else:
@@ -111,7 +126,20 @@ class Observe:
                 status = await self._behind(asked, scope, receive, send)
         finally:
             route = str(scope.get("path_template") or "other") if hit is None else hit.template
-            self._record(scope, asked, route, status, time.perf_counter() - started)
+            self._record(method, path, asked, route, status, time.perf_counter() - started)
+
+    def pick(self, method: str, path: str) -> Hit | None:
+        """The hot route of a request that `answer` is for."""
+        return self._front.pick(method, path)
+
+    async def answer(self, hit: Hit, request: Incoming) -> tuple[Answer, Asked]:
+        """The answer to a whole request for a hot route, without ASGI."""
+        started = time.perf_counter()
+        method, path, query, headers, server, client, body = request
+        asked = self._reader.read(headers, server)
+        answer = await self._front.answer(hit, asked, path, query, client, body)
+        self._record(method, path, asked, hit.template, answer.status, time.perf_counter() - started)
+        return answer, asked
 
     async def _behind(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> int:
         """Let the other door answer; its status."""
@@ -134,13 +162,13 @@ class Observe:
             await send_answer(marked_send, problem(error, instance=scope["path"], request_id=asked.request_id))
         return status
 
-    def _record(self, scope: Scope, asked: Asked, route: str, status: int, seconds: float) -> None:
-        self._metrics.count(scope["method"], route, status, seconds)
+    def _record(self, method: str, path: str, asked: Asked, route: str, status: int, seconds: float) -> None:
+        self._metrics.count(method, route, status, seconds)
         if self._access_log:
             _log.info(
                 "request",
-                method=scope["method"],
-                path=without_token(scope["path"]),
+                method=method,
+                path=without_token(path),
                 status=status,
                 ms=round(seconds * 1000, 2),
                 id=asked.request_id,

@@ -86,7 +86,9 @@ def serve(application: ASGIApp, name: str) -> None:
     print(f"bench: serving {name} (process {os.getpid()}) on http://127.0.0.1:{port}", file=sys.stderr, flush=True)
     settle_interpreter()
     # The service's own server bounds its connections; the echo is what the libraries give by themselves.
-    connections = Connections(Bounds(), application.count_refusal) if isinstance(application, Application) else None
+    connections = None
+    if isinstance(application, Application):
+        connections = Connections(Bounds(), application.hot, application.count_refusal)
     uvicorn.Server(server_config(application, connections)).run([listener])
 
 

@@ -173,7 +173,7 @@ def recall(secret):
 def ask(*headers, local=False):
     access = Access(recall, resolve, lambda: principal("owner", operator=True))
     server = ("/serve.sock", None) if local else ("127.0.0.1", 80)
-    asked = AskedReader(["X-API-Key"]).read({"headers": headers, "server": server})
+    asked = AskedReader(["X-API-Key"]).read(headers, server)
     return asyncio.run(access.principal(asked))
 
 

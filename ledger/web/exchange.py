@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A short request for a hot route, from the protocol to the handler and back without ASGI between.
+
+ASGI's scope, its messages, the event that a body is waited for with, and the two sends cost more than reading the
+request. So where nothing needs them, the protocol collects the body itself, asks the handler with it, and writes the
+answer in one piece. Whatever is unusual about a request (length unknown or large, pipelined, waiting for a 100, a body
+or a reader that is slow) takes ASGI's way, to the same handler.
+"""
+
+from typing import NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from ledger.web.asked import Asked
+from ledger.web.front import Hit
+from ledger.web.problems import Answer
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class _Nobody:
+    """Where uvicorn would wake whoever waits for a body."""
+
+    def set(self) -> None:
+        pass
+
+
+class Exchange:
+    """One such request on its connection, which has it where uvicorn would have its cycle."""
+
+    __slots__ = ("chunks", "disconnected", "headers", "hit", "keep_alive", "response_complete", "target")
+
+    message_event = _Nobody()
+    response_started = False
+
+    def __init__(self, hit: Hit, target: "Target", headers: Headers, keep_alive: bool) -> None:
+        self.hit = hit
+        self.target = target
+        self.headers = headers
+        self.keep_alive = keep_alive
+        self.chunks: list[bytes] = []
+        self.disconnected = False
+        self.response_complete = False
+
+
+class Target(NamedTuple):
+    """What a request line asks for."""
+
+    method: str
+    path: str
+    query: bytes
+
+
+def plain_target(method: bytes, url: bytes) -> Target | None:
+    """The parts of a URL that is nothing but a path and a query, without escapes; None for every other one."""
+    if b"%" in url or b"#" in url or not url.isascii():
+        return None
+    path, _, query = url.partition(b"?")
+    return Target(method.decode(), path.decode(), query)
+
+
+def written(answer: Answer, asked: Asked, defaults: Headers, *, close: bool) -> bytes:
+    """An answer as it goes over the connection. Names and values are our own, or were checked when they came in."""
+    fields = [
+        f"content-type: {answer.content_type}\r\ncontent-length: {len(answer.body)}\r\n"
+        f"x-request-id: {asked.request_id}\r\nx-trace-id: {asked.trace_id}\r\nx-content-type-options: nosniff\r\n"
+    ]
+    fields += [f"{name}: {value}\r\n" for name, value in answer.headers]
+    if close:
+        fields.append("connection: close\r\n")
+    shared = b"".join([b"%b: %b\r\n" % field for field in defaults])
+    return b"%b%b%b\r\n%b" % (STATUS_LINE[answer.status], shared, "".join(fields).encode(), answer.body)
