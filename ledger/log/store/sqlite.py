@@ -12,8 +12,9 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, OutcomeUnknownError, UnavailableError
 from ledger.log.store import (
@@ -41,13 +42,23 @@ SCHEMA_VERSION = 1
 # that change often between two checkpoints are written to the file once.
 PAGE_BYTES = 4096
 CHECKPOINT_PAGES = 16_000
+# Each statement lets another thread have the interpreter, and getting it back can take that thread's whole turn. So many
+# rows go into one statement; with these sizes each is prepared once.
+PIECES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 # Ids that a search by id finds in memory, some 150 bytes each.
 KEPT_IDS = 8192
+
 
 _SQL = named_sql.load("sqlite.sql")
 _INDEX_MASK = (1 << 40) - 1
 _TILE_MASK = (1 << 36) - 1
+_columns, _values = _SQL["insert_entry"].split("values")
+_INSERTS = {size: f"{_columns}values {', '.join([_values] * size)}" for size in PIECES}
+_LOOKUPS = {size: _SQL["select_known"].replace("(?)", f"({', '.join('?' * size)})") for size in PIECES}
 _row: Callable[[Any], Row] = partial(tuple.__new__, Row)
+
+
+_Item = TypeVar("_Item")
 
 
 def _position(log_number: int, index: int) -> int:
@@ -56,6 +67,15 @@ def _position(log_number: int, index: int) -> int:
 
 def _tile_position(log_number: int, level: int, number: int) -> int:
     return log_number << 40 | level << 36 | number
+
+
+def _pieces(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """All items, in as few of the sizes as will do."""
+    start = 0
+    for size in PIECES:
+        while len(items) - start >= size:
+            yield items[start : start + size]
+            start += size
 
 
 class SqliteStore:
@@ -193,7 +213,8 @@ class SqliteStore:
             changed = connection.execute(_SQL["advance_head"], (*values, number, before.size)).rowcount
             assert changed == 1, f"head of log {number} moved under the lock"
         first = number << 40
-        connection.executemany(_SQL["insert_entry"], [(first | row[0], *row[1:]) for row in batch.rows])
+        for piece in _pieces([(first | row[0], *row[1:]) for row in batch.rows]):
+            connection.execute(_INSERTS[len(piece)], tuple(chain.from_iterable(piece)))
         for tile in batch.tiles:
             position = _tile_position(number, tile.level, tile.number)
             connection.execute(_SQL["insert_tile"], (position, tile.hashes[-32:], tile.hashes))
@@ -215,10 +236,8 @@ class SqliteStore:
     @staticmethod
     def _known(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Known]:
         found = {}
-        for start in range(0, len(keys), 500):
-            chunk = keys[start : start + 500]
-            sql = _SQL["select_known"].replace("(?)", f"({','.join('?' * len(chunk))})")
-            for dedup, position, event_id, request in connection.execute(sql, chunk):
+        for piece in _pieces(keys):
+            for dedup, position, event_id, request in connection.execute(_LOOKUPS[len(piece)], piece):
                 found[dedup] = Known(position & _INDEX_MASK, event_id, request)
         return found
 
