@@ -20,6 +20,7 @@ ENTRY_RULE = "strict-jcs/v1"
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z\Z")
 _RANDOM_BITS = 74
+_LOW_BITS = (1 << 62) - 1  # of them, those below the variant
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -73,6 +74,9 @@ class IdSource:
 
     def next(self, now: int) -> int:
         """The next id as an integer, at `now` milliseconds since the epoch."""
+        if 0 < now == self.last >> 80 and ~self.last & _LOW_BITS:
+            self.last += 1
+            return self.last
         milliseconds, random = uuid_parts(self.last)
         if now > milliseconds:
             # The top bit stays clear so that counting up does not run over.
@@ -86,16 +90,16 @@ class IdSource:
 
 
 def uuid_from_parts(milliseconds: int, random: int) -> int:
-    high, low = random >> 62, random & (1 << 62) - 1
+    high, low = random >> 62, random & _LOW_BITS
     return milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low
 
 
 def uuid_parts(value: int) -> tuple[int, int]:
-    return value >> 80, (value >> 64 & 0xFFF) << 62 | value & (1 << 62) - 1
+    return value >> 80, (value >> 64 & 0xFFF) << 62 | value & _LOW_BITS
 
 
 def format_uuid(value: int) -> str:
-    text = f"{value:032x}"
+    text = value.to_bytes(16, "big").hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

@@ -18,8 +18,8 @@ from ledger.tlog.tiles import HEIGHT, WIDTH, locate, stored_hash
 
 CACHED_TILES = 128
 """16 kB each, for all logs together."""
-KEPT_TEXTS = 4096
-"""Hashes whose base64 is kept with the newest edge, some 100 bytes each."""
+KEPT_PATHS = 4096
+"""Paths above nodes that are kept with the newest edge, some 200 bytes each."""
 KEPT_ENDS = 64
 """Earlier sizes of a log whose right edge is kept, up to 2 kB each."""
 
@@ -116,22 +116,29 @@ class Tree:
         return path
 
     def newest_path(self, edge: Edge, index: int) -> list[str]:
-        """The same under the newest head, in base64. Receipts of one batch share most of their hashes, so texts that
-        were made under a head are kept with its edge.
+        """The same under the newest head, in base64. Leaves under one node share the path above it, so receipts of one
+        batch differ in little but their lowest hashes; paths that were made under a head are kept with its edge.
         """
-        ends, texts, path = edge.ends(), edge.texts, []
-        for level, sibling in siblings(index, edge.size):
-            key = sibling << 6 | level
-            text = texts.get(key)
-            if text is None:
+        return self._newest_path(edge, edge.ends(), 0, index)
+
+    def _newest_path(self, edge: Edge, ends: Sequence[bytes | None], level: int, node: int) -> list[str]:
+        """The path above a node (`merkle.siblings`, from this level on)."""
+        last = edge.size - 1 >> level
+        if not last:
+            return []
+        key = node << 6 | level
+        path = edge.paths.get(key)
+        if path is None:
+            path = self._newest_path(edge, ends, level + 1, node >> 1)
+            sibling = node ^ 1
+            if sibling <= last:
                 end = ends[level] if sibling == edge.size >> level else None
-                text = format_base64(self._hash(edge, level, sibling) if end is None else end)
-                # A hash at the bottom is in two proofs only, one at the top in all.
-                if level:
-                    if len(texts) >= KEPT_TEXTS:
-                        texts.clear()
-                    texts[key] = text
-            path.append(text)
+                path = [format_base64(self._hash(edge, level, sibling) if end is None else end), *path]
+            # A leaf is asked for once, the nodes above it again and again.
+            if level:
+                if len(edge.paths) >= KEPT_PATHS:
+                    edge.paths.clear()
+                edge.paths[key] = path
         return path
 
     def _ends(self, edge: Edge, size: int) -> list[bytes | None]:

@@ -131,8 +131,10 @@ class WorkingCopy:
         """Decide, without adding anything yet. Raises what `decide` raises, and ConflictError."""
         first = self._before.head.size + len(self.rows)
         drafts = decide(Moment(self._state, self._now, first))
-        state, rows, items = self._state, list[Row](), list[Item]()
-        side = list[SideRow | Callable[[str], SideRow]]()
+        state = self._state
+        rows: list[Row] = []
+        items: list[Item] = []
+        side: list[SideRow | Callable[[str], SideRow]] = []
         added: dict[bytes, Known] = {}
         for position, draft in enumerate(drafts):
             if draft.dedup is not None:

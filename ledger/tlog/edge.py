@@ -30,14 +30,14 @@ class FullTile:
 class Edge:
     """Partial tiles of a tree, one a level. `rows[level][row]` has the hashes of one row, as many as are complete."""
 
-    __slots__ = ("_ends", "rows", "size", "texts")
+    __slots__ = ("_ends", "paths", "rows", "size")
 
     def __init__(self) -> None:
         self.size = 0
         self.rows: list[list[list[bytes]]] = []
         self._ends: list[bytes | None] | None = None
-        self.texts: dict[int, str] = {}
-        """For whoever shows hashes of this edge as text: what is kept here goes when the edge grows."""
+        self.paths: dict[int, list[str]] = {}
+        """For whoever shows proofs under this edge: what is kept here goes when the edge grows."""
 
     @classmethod
     def load(cls, size: int, partial: list[list[bytes]]) -> "Edge":
@@ -63,7 +63,7 @@ class Edge:
         leaves = list(leaf_hashes)
         full: list[FullTile] = []
         self._ends = None
-        self.texts = {}
+        self.paths = {}
         taken = 0
         while taken < len(leaves):
             part = leaves[taken : taken + WIDTH - self.size % WIDTH]
@@ -79,7 +79,7 @@ class Edge:
         assert self.size % WIDTH == 0
         full: list[FullTile] = []
         self._ends = None
-        self.texts = {}
+        self.paths = {}
         for root in roots:
             self.size += WIDTH
             self._row_of_tiles(0)

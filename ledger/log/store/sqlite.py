@@ -42,8 +42,8 @@ SCHEMA_VERSION = 1
 # that change often between two checkpoints are written to the file once.
 PAGE_BYTES = 4096
 CHECKPOINT_PAGES = 16_000
-# Each statement lets another thread have the interpreter, and getting it back can take that thread's whole turn. So many
-# rows go into one statement; with these sizes each is prepared once.
+# Each statement lets another thread have the interpreter, and getting it back can take that thread's whole turn. So a
+# statement takes many rows, and with these sizes each is prepared once.
 PIECES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 # Ids that a search by id finds in memory, some 150 bytes each.
 KEPT_IDS = 8192
