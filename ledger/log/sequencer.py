@@ -231,11 +231,13 @@ class Sequencer:
         keys = list(dict.fromkeys(key for submission in batch for key in submission.dedup_keys))
         outcomes: list[_Outcome] = []
         copies: dict[int, WorkingCopy] = {}
+        stored: Mapping[bytes, Known] = {}
 
         def build(heads: Mapping[int, Head], known: Mapping[bytes, Known]) -> list[Batch]:
+            nonlocal stored
             outcomes.clear()
             copies.clear()
-            now = self._clock()
+            now, stored = self._clock(), known
             for log in logs:
                 if log.committed.head != heads[log.number]:
                     self.reload(log, heads[log.number])
@@ -260,15 +262,16 @@ class Sequencer:
             self._store.append([log.number for log in logs], keys, build)
         except OutcomeUnknownError as error:
             _log.error("commit_outcome_unknown", error=str(error), logs=[log.origin for log in logs])
-            return self._fail(
-                batch, outcomes, UnavailableError("it is unknown whether this was written; ask again"), logs
-            )
+            self._reload_all(logs)
+            unknown = UnavailableError("it is unknown whether this was written; ask again")
+            return self._failed(batch, outcomes, unknown, stored)
         except LedgerError as error:
             _log.error("batch_failed", error=error.for_operator)
-            return self._fail(batch, outcomes, self._halt_after(error), ())
+            return self._failed(batch, outcomes, self._halt_after(error), stored)
         except Exception as error:
             _log.exception("batch_failed")
-            return self._fail(batch, outcomes, error, logs)
+            self._reload_all(logs)
+            return self._failed(batch, outcomes, error, stored)
         unreleased = self._release(copies.get(ROOT_LOG))
         for copy in copies.values():
             if copy.rows and (unreleased is None or copy.log.number != ROOT_LOG):
@@ -312,10 +315,22 @@ class Sequencer:
             )
         return self._halted
 
-    def _fail(
-        self, batch: Sequence[Prepared], outcomes: list[_Outcome], error: Exception, reload: Sequence[Log]
+    def _failed(
+        self, batch: Sequence[Prepared], outcomes: list[_Outcome], error: Exception, known: Mapping[bytes, Known]
     ) -> list[_Outcome]:
-        for log in reload:
+        """What the callers of a batch that failed are told: that nothing of theirs was written, but for those who were
+        refused on what is committed. A refusal that rests on others of the batch does not stand without them.
+        """
+        if len(outcomes) != len(batch):
+            return [error] * len(batch)
+        now = self._clock()
+        return [
+            (isinstance(outcome, Exception) and _refusal(submission, now, known)) or error
+            for submission, outcome in zip(batch, outcomes, strict=True)
+        ]
+
+    def _reload_all(self, logs: Sequence[Log]) -> None:
+        for log in logs:
             try:
                 self.reload(log)
             except LedgerError as failure:
@@ -323,9 +338,6 @@ class Sequencer:
                 _log.error("reload_failed", log=log.origin, error=failure.for_operator)
             except Exception:
                 _log.exception("reload_failed", log=log.origin)
-        # Who was refused stays refused; the others learn that nothing of theirs was written.
-        refused = outcomes if len(outcomes) == len(batch) else [error] * len(batch)
-        return [outcome if isinstance(outcome, Exception) else error for outcome in refused]
 
     def catch_up(self, log: Log) -> "Future[None]":
         """Have the writer thread take a log's state from the store, between two transactions."""
@@ -367,6 +379,15 @@ def _decide(submission: Prepared, copies: Mapping[int, WorkingCopy]) -> _Outcome
     for (copy, part), plan in zip(planned, plans, strict=True):
         copy.add(plan, part.signer)
     return [(copy, plan.items) for (copy, _), plan in zip(planned, plans, strict=True)]
+
+
+def _refusal(submission: Prepared, now: int, known: Mapping[bytes, Known]) -> Exception | None:
+    """Why a submission would be refused by itself, on what is committed."""
+    try:
+        _decide(submission, {part.log.number: WorkingCopy(part.log, now, known) for part in submission.parts})
+    except Exception as refusal:
+        return refusal
+    return None
 
 
 def _attempt(step: Callable[[], _Result]) -> _Result | Exception:
