@@ -17,7 +17,6 @@ notes the instant of the last sweep: each bound of time is kept to within two sw
 
 import asyncio
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -28,10 +27,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ledger.log.errors import LedgerError, MalformedRequestError, TooLargeError, UnavailableError
 from ledger.web.errors import HeadTooLargeError, TooSlowError, UnsupportedEncodingError, UrlTooLongError
-from ledger.web.exchange import Exchange, plain_target, written
+from ledger.web.exchange import Exchange, Headers, written
 from ledger.web.front import MAX_BODY_BYTES
 from ledger.web.observe import Incoming, Observe
 from ledger.web.problems import problem
+from ledger.web.target import plain_target, wrong_target
 
 MAX_URL_BYTES = 8 << 10
 MAX_HEAD_BYTES = 32 << 10
@@ -45,7 +45,6 @@ LEAST_RATE = 16 << 10
 """Bytes a second that a client has to send of a body, or to read of an answer, in every `patience` seconds."""
 
 _READ_BYTES = 256 << 10  # what one read of uvloop brings at most
-_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _LOOKED_AT = frozenset({b"content-length", b"expect", b"content-encoding", b"transfer-encoding"})
 _UPGRADE = frozenset({b"connection", b"upgrade", b"http2-settings"})
 _HELD = "the bodies of other requests fill the memory that is set aside for them: try again"
@@ -196,7 +195,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
             self._stop(UnavailableError(f"more than {MAX_PIPELINED} requests wait on this connection"))
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._in_head = True
         self._raw = self._received = self._marked = self._length = 0
         self._since = self._shared.now
@@ -244,7 +243,7 @@ class Connection(HttpToolsProtocol):
             self._stop(_head_too_large())
         refusal = self._refusal
         if refusal is None and b"%" in self.url:
-            refusal = _wrong_target(self.url)
+            refusal = wrong_target(self.url)
         if refusal is not None:
             self._stop(refusal)
         if self.parser.should_upgrade():
@@ -254,7 +253,7 @@ class Connection(HttpToolsProtocol):
             self._answered = self.cycle
         exchange = self._plain_exchange()
         if exchange is None:
-            super().on_headers_complete()
+            self._begin_asgi(self.url, self.headers)
         else:
             self.cycle = cast(RequestResponseCycle, exchange)
         # Trailers come after all decisions; among the headers they would be taken for such.
@@ -269,18 +268,27 @@ class Connection(HttpToolsProtocol):
             return None
         if self._answering() or self.flow.write_paused:
             return None
-        target = plain_target(self.parser.get_method(), self.url)
+        parser = self.parser
+        target = plain_target(parser.get_method(), self.url)
         hit = None if target is None else self._shared.hot.pick(target.method, target.path)
         if target is None or hit is None:
             return None
-        parser = self.parser
         keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         return Exchange(hit, target, self.headers, keep_alive)
+
+    def _begin_asgi(self, url: bytes, headers: Headers) -> None:
+        expect = self.expect_100_continue
+        # Makes the scope, with empty headers of its own.
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers += headers
+        super().on_headers_complete()
 
     def _take_asgi(self, exchange: Exchange) -> None:
         """Let a request go ASGI's way after all: where the body takes its time, a refusal need not wait for it."""
         self.cycle = None  # type: ignore[assignment]
-        super().on_headers_complete()
+        self._begin_asgi(self.url, exchange.headers)
+        self.headers = []
         for chunk in exchange.chunks:
             super().on_body(chunk)
 
@@ -310,9 +318,8 @@ class Connection(HttpToolsProtocol):
             return
         self._in_body = False
         if isinstance(self.cycle, Exchange):
-            task = self.loop.create_task(self._answer(self.cycle))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            # The loop knows tasks by weak references only.
+            self.cycle.task = self.loop.create_task(self._answer(self.cycle))
         else:
             super().on_message_complete()
 
@@ -456,20 +463,6 @@ class Connection(HttpToolsProtocol):
         ]
         head = b"".join(b"%b: %b\r\n" % field for field in headers)
         return answer.status, STATUS_LINE[answer.status] + head + b"\r\n" + answer.body
-
-
-def _wrong_target(url: bytes) -> LedgerError | None:
-    """What is wrong with the escapes in a URL: no two routes, and no two stores, would read them alike."""
-    if _BROKEN_PERCENT.search(url):
-        return MalformedRequestError("a % in a URL begins two hexadecimal digits")
-    text = unquote_to_bytes(url)
-    if b"\0" in text:
-        return MalformedRequestError("a URL holds no NUL")
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return MalformedRequestError("a URL is UTF-8, percent-encoded")
-    return None
 
 
 def _length(field: tuple[bytes, bytes]) -> int:

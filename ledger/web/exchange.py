@@ -7,13 +7,14 @@ answer in one piece. Whatever is unusual about a request (length unknown or larg
 or a reader that is slow) takes ASGI's way, to the same handler.
 """
 
-from typing import NamedTuple
+import asyncio
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ledger.web.asked import Asked
 from ledger.web.front import Hit
 from ledger.web.problems import Answer
+from ledger.web.target import Target
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -28,35 +29,20 @@ class _Nobody:
 class Exchange:
     """One such request on its connection, which has it where uvicorn would have its cycle."""
 
-    __slots__ = ("chunks", "disconnected", "headers", "hit", "keep_alive", "response_complete", "target")
+    __slots__ = ("chunks", "disconnected", "headers", "hit", "keep_alive", "response_complete", "target", "task")
 
     message_event = _Nobody()
     response_started = False
 
-    def __init__(self, hit: Hit, target: "Target", headers: Headers, keep_alive: bool) -> None:
+    def __init__(self, hit: Hit, target: Target, headers: Headers, keep_alive: bool) -> None:
         self.hit = hit
         self.target = target
         self.headers = headers
         self.keep_alive = keep_alive
         self.chunks: list[bytes] = []
+        self.task: asyncio.Task[None] | None = None
         self.disconnected = False
         self.response_complete = False
-
-
-class Target(NamedTuple):
-    """What a request line asks for."""
-
-    method: str
-    path: str
-    query: bytes
-
-
-def plain_target(method: bytes, url: bytes) -> Target | None:
-    """The parts of a URL that is nothing but a path and a query, without escapes; None for every other one."""
-    if b"%" in url or b"#" in url or not url.isascii():
-        return None
-    path, _, query = url.partition(b"?")
-    return Target(method.decode(), path.decode(), query)
 
 
 def written(answer: Answer, asked: Asked, defaults: Headers, *, close: bool) -> bytes:
