@@ -54,6 +54,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_RUN].close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tests start programs many hundred times, also where Python was told to leave no bytecode beside the sources:
+    each module is compiled once in a run, into a folder of the run.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(folder / "bytecode"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """A PostgreSQL for databases of one's own: of the run, or the one that LEDGER_TEST_DATABASE_URL names."""
