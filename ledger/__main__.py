@@ -36,6 +36,11 @@ class _Commands(click.Group):
         command.short_help = _COMMANDS[cmd_name]
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Else every command would be imported for its one line.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
 
 @click.command(cls=_Commands, help="Append-only transparency ledger for decisions of AI agents.")
 @click.version_option(ledger.__version__, prog_name="ledger")

@@ -2,15 +2,13 @@
 """The ledger of a data directory or a database, opened: what service and commands have in common, nothing of HTTP."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.log.check import Holdings
 from ledger.log.errors import ConfigurationError
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Ledger
-from ledger.log.lock import DirectoryLock
 from ledger.log.store import Store
 from ledger.log.store.keys import PostgresKeys, SqliteKeys
 from ledger.log.store.postgres import PostgresStore
@@ -90,19 +88,3 @@ def open_holdings(settings: Settings) -> Holdings:
         store.close()
         raise
     return Holdings(store, keystore, vault, TENANT_PARTS, (KeyBoxes(),), Reopening(settings))
-
-
-@contextmanager
-def sole_writer(settings: Settings) -> Iterator[None]:
-    """Hold a data directory for writing. Raises ConfigurationError when there is no ledger in it, InUseError when
-    another process has it.
-
-    In PostgreSQL several processes may write; what they do is put in order there.
-    """
-    if settings.shared:
-        yield
-        return
-    if not settings.database.exists():
-        raise ConfigurationError(f"no ledger in {settings.data}: run `ledger init --data {settings.data}` first")
-    with DirectoryLock(settings.data):
-        yield

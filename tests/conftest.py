@@ -15,7 +15,11 @@ from tests.ledgers import STORES, Ledger, Room
 from tests.postgres import Postgres, external_server, shared_folder, shared_server
 from tests.running import Service, run_ledger
 
-SHARED = Path(__file__).parents[2] / "shared"
+TESTS = Path(__file__).parent
+SHARED = TESTS.parents[1] / "shared"
+SLOWEST_FIRST = ("bench", "robustness", "packaging", "commands", "web", "log")
+"""Folders of tests in the order in which their files are handed out: what comes last had better be short."""
+
 _SERVER = pytest.StashKey[Path]()
 _RUN = pytest.StashKey[ExitStack]()
 
@@ -52,6 +56,38 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_RUN].close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are processors, which else idle a third of the time: tests wait for clocks, disks and ends of
+    programs. None leaves it to the variable that xdist reads.
+    """
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Else processes stand idle in the end, while one is still busy with a slow file."""
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.relative_to(TESTS).parts[0]
+        return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
+
+    items.sort(key=turn)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tests start programs many hundred times, also where Python was told to leave no bytecode beside the sources:
+    each module is compiled once in a run, into a folder of the run.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(folder / "bytecode"))
+        yield
 
 
 @pytest.fixture(scope="session")

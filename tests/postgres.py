@@ -305,16 +305,17 @@ def external_server(address: str, prefix: str) -> Iterator[Postgres]:
 
 
 def short_folder() -> Path:
-    """A new folder that whoever runs PostgreSQL can reach, with a path short enough for that of a socket."""
+    """A new folder that whoever runs PostgreSQL can reach and remove, with a path short enough for that of a socket."""
     account = _account()
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
-        reached = subprocess.run(["/bin/sh", "-c", 'cd "$1"', "sh", parent], stderr=subprocess.DEVNULL, **account)
+        command = ["/bin/sh", "-c", 'cd "$1" && test -w .', "sh", parent]
+        reached = subprocess.run(command, stderr=subprocess.DEVNULL, **account)
         if reached.returncode == 0 and len(parent) < 70:
             folder = Path(tempfile.mkdtemp(prefix="ledger-pg-", dir=parent))
             if account:
                 os.chown(folder, account["user"], account["group"])
             return folder
-    raise AssertionError("no temporary folder can be reached by the user who runs PostgreSQL")
+    raise AssertionError("no temporary folder can be written by the user who runs PostgreSQL")
 
 
 def _account() -> dict[str, Any]:

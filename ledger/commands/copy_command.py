@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from ledger.commands.places import KEYS_ARE_NOT_IN_IT, fill, say_before_serving, settings_at
+from ledger.commands.sole_writer import sole_writer
 from ledger.commands.terminal import guard_option, option, refusals, say
-from ledger.deployment import open_store, sole_writer
+from ledger.deployment import open_store
 from ledger.log.errors import ConfigurationError, ConflictError
 from ledger.settings import Settings
 

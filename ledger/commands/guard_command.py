@@ -5,8 +5,9 @@ import sys
 
 import click
 
+from ledger.commands.sole_writer import sole_writer
 from ledger.commands.terminal import data_option, option, printable, refusals, say
-from ledger.deployment import open_ledger, sole_writer
+from ledger.deployment import open_ledger
 from ledger.log.entry import format_time
 from ledger.log.errors import ConfigurationError, ConflictError, RollbackError
 from ledger.log.fold import LogsState

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from ledger.deployment import sole_writer
+from ledger.commands.sole_writer import sole_writer
 from ledger.log.errors import ConflictError, LedgerError
 from ledger.log.lock import InUseError
 from ledger.settings import Settings

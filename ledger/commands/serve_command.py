@@ -16,8 +16,8 @@ import click
 import uvicorn
 
 from ledger.app import Application
+from ledger.commands.sole_writer import sole_writer
 from ledger.commands.terminal import data_option, option, refusals, say
-from ledger.deployment import sole_writer
 from ledger.log.errors import ConfigurationError
 from ledger.settings import Settings
 from ledger.web.asgi import ASGIApp

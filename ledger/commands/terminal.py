@@ -13,8 +13,6 @@ from typing import Any, TextIO, TypeVar, cast
 
 import click
 import structlog
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ledger.log.errors import ConfigurationError, LedgerError
 from ledger.settings import Settings
@@ -154,6 +152,10 @@ def printable(text: str) -> str:
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on stderr where that is a terminal, else nothing. Yields a function that takes how many more are done."""
+    # Imported here, since most commands have nothing that takes long.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
