@@ -7,9 +7,11 @@
 What the disclosures of one event are made of is kept as one AES-256-GCM blob under a data key; whoever has the blob and
 the key can show any of the fields, and whoever loses the key has erased them all. Inside is a MessagePack array
 
-    [<salts, 32 bytes each, in one string>, {<name>: <JSON text of the value>, ...}]
+    [<salts>, {<name>: <JSON text of the value>, ...}]
 
-where a name is an argument's, or else a whole pointer. Older blobs hold the JSON array of the disclosures themselves,
+where a name is an argument's, or else a whole pointer. The salts are one string: all of them, 32 bytes each, in the
+order of the fields, or else the 32 bytes of the seed that they all come from, which lies nowhere but here: who is shown
+one field with its salt learns nothing of the others. Older blobs hold the JSON array of the disclosures themselves,
 which its first byte tells.
 """
 
@@ -18,7 +20,7 @@ import re
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -121,32 +123,38 @@ def seal(fields: Sequence[Field]) -> Sealed:
     This is where reporting spends its time, so all fields go through each step together. One read of the system's
     randomness serves the nonce and all salts; digests are encoded in one go, as the salts are.
     """
-    count = len(fields)
-    random = bytearray(os.urandom(NONCE_BYTES + 33 * count))
-    spaced = random[NONCE_BYTES:]
-    spaced[SALT_BYTES::33] = bytes(count)
-    texts = _disclosure_texts(spaced, fields)
+    random = os.urandom(NONCE_BYTES + SALT_BYTES)
+    nonce, seed = random[:NONCE_BYTES], random[NONCE_BYTES:]
+    texts = _disclosure_texts(seed, fields)
     digests = [sha256(b2a_base64(text, newline=False).translate(URL_SAFE, b"=")).digest() for text in texts]
     names = b2a_base64(b"\0".join([*digests, b""]), newline=False).translate(URL_SAFE).decode()
     commitments = {
         pointer: Commitment(names[at : at + 43])
         for at, (pointer, _) in zip(range(0, len(names), 44), fields, strict=True)
     }
-    del spaced[SALT_BYTES::33]
-    return Sealed(commitments, sum(map(len, texts)), bytes(random[:NONCE_BYTES]), bytes(spaced), fields)
+    return Sealed(commitments, sum(map(len, texts)), nonce, seed, fields)
 
 
-def _disclosure_texts(salts: bytes | bytearray, fields: Sequence[Field]) -> list[bytes]:
-    """The JSON arrays of the disclosures.
-
-    Salts are encoded in one go, so each has a zero behind it: every 33 bytes begin a character of their own, and make
-    43 characters and one to leave out.
-    """
-    encoded = b2a_base64(salts, newline=False).translate(URL_SAFE)
+def _disclosure_texts(salts: bytes, fields: Sequence[Field]) -> list[bytes]:
+    """The JSON arrays of the disclosures. Raises ValueError when these cannot be the salts of so many fields."""
+    encoded = b2a_base64(_spaced_salts(salts, len(fields)), newline=False).translate(URL_SAFE)
     return [
         b'["%b","%b",%b]' % (encoded[at : at + 43], pointer.encode(), value)
         for at, (pointer, value) in zip(range(0, len(encoded), 44), fields, strict=True)
     ]
+
+
+def _spaced_salts(salts: bytes, count: int) -> bytes | bytearray:
+    """The salts of so many fields, each with a zero behind it: in base64 every 33 bytes begin a character of their own,
+    and make 43 characters and one to leave out.
+    """
+    if len(salts) == SALT_BYTES * count:
+        return b"".join([salts[at : at + SALT_BYTES] + b"\0" for at in range(0, len(salts), SALT_BYTES)])
+    if len(salts) != SALT_BYTES:
+        raise ValueError(f"{len(salts)} bytes are neither the salts of {count} fields nor their seed")
+    spaced = bytearray(shake_256(salts).digest(33 * count))
+    spaced[SALT_BYTES::33] = bytes(count)
+    return spaced
 
 
 def decrypt(blob: bytes, key: DataKey, context: bytes) -> list[str]:
@@ -170,10 +178,7 @@ def kept_disclosures(text: bytes) -> Sequence[bytes | msgspec.Raw]:
     salts, values = _blob_decoder.decode(text)
     # Pointer order, so that what is shown needs no sorting.
     fields = [(name if name.startswith("/") else _ARGUMENT + name, value) for name, value in values.items()]
-    if len(salts) != SALT_BYTES * len(fields):
-        raise ValueError("a blob does not have one salt for each field")
-    spaced = b"".join([salts[at : at + SALT_BYTES] + b"\0" for at in range(0, len(salts), SALT_BYTES)])
-    texts = _disclosure_texts(spaced, fields)
+    texts = _disclosure_texts(salts, fields)
     return [text for _, text in sorted(zip([pointer for pointer, _ in fields], texts, strict=True))]
 
 
