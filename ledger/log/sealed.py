@@ -4,8 +4,15 @@
     D         = base64url(["<salt>","/data/tool_args/amount",98.7])
     "$sealed" = base64url(SHA-256(D))
 
-The disclosures of one event are kept as one AES-256-GCM blob under a data key; whoever has the blob and the key can
-show any of the fields, and whoever loses the key has erased them all.
+What the disclosures of one event are made of is kept as one AES-256-GCM blob under a data key; whoever has the blob and
+the key can show any of the fields, and whoever loses the key has erased them all. Inside is a MessagePack array
+
+    [<salts>, {<name>: <JSON text of the value>, ...}]
+
+where a name is an argument's, or else a whole pointer. The salts are one string: all of them, 32 bytes each, in the
+order of the fields, or else the 32 bytes of the seed that they all come from, which lies nowhere but here: who is shown
+one field with its salt learns nothing of the others. Older blobs hold the JSON array of the disclosures themselves,
+which its first byte tells.
 """
 
 import os
@@ -13,7 +20,7 @@ import re
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -47,7 +54,12 @@ SealedMembers = dict[str, Commitment | Digest]
 Field = tuple[str, bytes | msgspec.Raw]
 """A JSON Pointer, and the JSON text of the value there."""
 
-_blob_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_ARGUMENT = "/data/tool_args/"
+"""How a pointer begins that is kept without this beginning; a name without it does not begin with a slash."""
+
+_blob_encoder = msgspec.msgpack.Encoder()
+_blob_decoder = msgspec.msgpack.Decoder(tuple[bytes, dict[str, bytes]])
+_old_blob_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def sealed_by_member(members: Iterable[str]) -> bool:
@@ -88,56 +100,86 @@ def sealed_members(pointer: str, commitments: Mapping[str, Commitment]) -> Seale
 
 
 class Sealed(NamedTuple):
-    """The fields of one event, sealed: their commitments by pointer, and the disclosures in pointer order."""
+    """The fields of one event, sealed: their commitments by pointer, and what the blob is made of."""
 
     commitments: dict[str, Commitment]
-    disclosures: list[bytes]
+    size: int
+    """Bytes of the disclosures as JSON."""
     nonce: bytes
-
-    @property
-    def size(self) -> int:
-        """Bytes of the disclosures, before encryption."""
-        return sum(map(len, self.disclosures))
+    salts: bytes
+    fields: Sequence[Field]
 
     def encrypt(self, key: DataKey, context: bytes) -> bytes | None:
         """The blob of all disclosures: nonce and ciphertext, bound to `context`; None when there are none."""
-        if not self.disclosures:
+        if not self.fields:
             return None
-        return self.nonce + key.aead.encrypt(self.nonce, b"[%b]" % b",".join(self.disclosures), context)
+        values = {pointer.removeprefix(_ARGUMENT): bytes(value) for pointer, value in self.fields}
+        return self.nonce + key.aead.encrypt(self.nonce, _blob_encoder.encode((self.salts, values)), context)
 
 
 def seal(fields: Sequence[Field]) -> Sealed:
     """Commit to values, JSON texts kept byte for byte, each at its JSON Pointer from the entry's root.
 
     This is where reporting spends its time, so all fields go through each step together. One read of the system's
-    randomness serves the nonce and all salts; salts and digests are encoded in one go, each as 33 bytes of which the
-    last is zero, so that every 32 bytes begin a character of their own: 43 characters, and one to leave out.
+    randomness serves the nonce and all salts; digests are encoded in one go, as the salts are.
     """
-    count = len(fields)
-    random = bytearray(os.urandom(NONCE_BYTES + 33 * count))
-    random[NONCE_BYTES + 32 :: 33] = bytes(count)
-    places = range(0, 44 * count, 44)
-    salts = b2a_base64(random[NONCE_BYTES:], newline=False).translate(URL_SAFE)
-    texts = [
-        b'["%b","%b",%b]' % (salts[at : at + 43], pointer.encode(), value)
-        for at, (pointer, value) in zip(places, fields, strict=True)
-    ]
+    random = os.urandom(NONCE_BYTES + SALT_BYTES)
+    nonce, seed = random[:NONCE_BYTES], random[NONCE_BYTES:]
+    texts = _disclosure_texts(seed, fields)
     digests = [sha256(b2a_base64(text, newline=False).translate(URL_SAFE, b"=")).digest() for text in texts]
     names = b2a_base64(b"\0".join([*digests, b""]), newline=False).translate(URL_SAFE).decode()
-    pointers = [pointer for pointer, _ in fields]
-    commitments = {pointer: Commitment(names[at : at + 43]) for at, pointer in zip(places, pointers, strict=True)}
-    # Pointer order, so that what is shown later needs no sorting.
-    disclosures = [text for _, text in sorted(zip(pointers, texts, strict=True))]
-    return Sealed(commitments, disclosures, bytes(random[:NONCE_BYTES]))
+    commitments = {
+        pointer: Commitment(names[at : at + 43])
+        for at, (pointer, _) in zip(range(0, len(names), 44), fields, strict=True)
+    }
+    return Sealed(commitments, sum(map(len, texts)), nonce, seed, fields)
+
+
+def _disclosure_texts(salts: bytes, fields: Sequence[Field]) -> list[bytes]:
+    """The JSON arrays of the disclosures. Raises ValueError when these cannot be the salts of so many fields."""
+    encoded = b2a_base64(_spaced_salts(salts, len(fields)), newline=False).translate(URL_SAFE)
+    return [
+        b'["%b","%b",%b]' % (encoded[at : at + 43], pointer.encode(), value)
+        for at, (pointer, value) in zip(range(0, len(encoded), 44), fields, strict=True)
+    ]
+
+
+def _spaced_salts(salts: bytes, count: int) -> bytes | bytearray:
+    """The salts of so many fields, each with a zero behind it: in base64 every 33 bytes begin a character of their own,
+    and make 43 characters and one to leave out.
+    """
+    if len(salts) == SALT_BYTES * count:
+        return b"".join([salts[at : at + SALT_BYTES] + b"\0" for at in range(0, len(salts), SALT_BYTES)])
+    if len(salts) != SALT_BYTES:
+        raise ValueError(f"{len(salts)} bytes are neither the salts of {count} fields nor their seed")
+    spaced = bytearray(shake_256(salts).digest(33 * count))
+    spaced[SALT_BYTES::33] = bytes(count)
+    return spaced
 
 
 def decrypt(blob: bytes, key: DataKey, context: bytes) -> list[str]:
-    """The disclosures D in a blob, in pointer order. Raises DamagedError when they do not open under this key."""
+    """The disclosures D in a blob, in pointer order.
+
+    Raises DamagedError when they do not open under this key, and what `kept_disclosures` raises.
+    """
     try:
         text = key.aead.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
     except (InvalidTag, ValueError) as error:
         raise DamagedError("the stored disclosures do not open under their key") from error
-    return [_base64url(bytes(raw)).decode() for raw in _blob_decoder.decode(text)]
+    return [_base64url(bytes(disclosure)).decode() for disclosure in kept_disclosures(text)]
+
+
+def kept_disclosures(text: bytes) -> Sequence[bytes | msgspec.Raw]:
+    """The JSON arrays of the disclosures in a decrypted blob, in pointer order. Raises ValueError or
+    msgspec.MsgspecError when it holds something else.
+    """
+    if text.startswith(b"["):
+        return _old_blob_decoder.decode(text)
+    salts, values = _blob_decoder.decode(text)
+    # Pointer order, so that what is shown needs no sorting.
+    fields = [(name if name.startswith("/") else _ARGUMENT + name, value) for name, value in values.items()]
+    texts = _disclosure_texts(salts, fields)
+    return [text for _, text in sorted(zip([pointer for pointer, _ in fields], texts, strict=True))]
 
 
 class Disclosure(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):

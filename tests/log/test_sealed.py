@@ -3,6 +3,7 @@
 
 import base64
 import json
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -18,6 +19,8 @@ from ledger.log.keystore import DataKey
 from ledger.log.receipts import disclosures_of
 from ledger.log.report import Reporter, draft_report, read_report
 from ledger.log.sealed import (
+    NONCE_BYTES,
+    SALT_BYTES,
     Commitment,
     Field,
     decrypt,
@@ -34,6 +37,7 @@ from tests.log.world import World, event
 KEY = DataKey(b"k" * 16, bytes(range(32)))
 CONTEXT = b"localhost/log/1"
 POINTERS = st.from_regex(r"/data/[a-z_]{1,12}(/[A-Za-z0-9_.-]{1,12})?", fullmatch=True)
+ARGUMENTS = st.from_regex(r"/data/tool_args/[A-Za-z0-9_.-]{1,64}", fullmatch=True)
 JSON_TEXTS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -52,6 +56,10 @@ def b64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def urlsafe_b64decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def is_utf8(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
@@ -68,7 +76,7 @@ def test_commitments_follow_rfc_9901_and_values_come_back_byte_for_byte(fields: 
     assert len(shown) == len(fields)
     salts = set()
     for disclosure in shown:
-        array = base64.urlsafe_b64decode(disclosure + "=" * (-len(disclosure) % 4)).decode()
+        array = urlsafe_b64decode(disclosure).decode()
         salt, pointer, _ = json.loads(array)
         assert array == f'["{salt}","{pointer}",{fields[pointer]}]'
         assert len(base64.urlsafe_b64decode(salt + "=")) == 32
@@ -80,7 +88,54 @@ def test_commitments_follow_rfc_9901_and_values_come_back_byte_for_byte(fields: 
     assert len(salts) == len(fields)
 
 
-@given(st.lists(POINTERS, unique=True, min_size=2, max_size=20))
+@given(st.dictionaries(POINTERS | ARGUMENTS, JSON_TEXTS.filter(is_utf8), min_size=1, max_size=6))
+def test_blob_is_smaller_than_the_disclosures_it_opens_to(fields: dict[str, str]) -> None:
+    sealed = seal([(pointer, text.encode()) for pointer, text in fields.items()])
+    blob = sealed.encrypt(KEY, CONTEXT)
+    assert blob is not None
+    shown = [urlsafe_b64decode(text) for text in decrypt(blob, KEY, CONTEXT)]
+    assert sealed.size == sum(map(len, shown))
+    assert len(blob) - NONCE_BYTES - 16 < len(b"[%b]" % b",".join(shown))
+
+
+@given(st.dictionaries(POINTERS | ARGUMENTS, JSON_TEXTS.filter(is_utf8), min_size=1, max_size=6))
+def test_blobs_of_before_open_to_the_same_disclosures(fields: dict[str, str]) -> None:
+    """They held the disclosures as a JSON array in pointer order."""
+    blob = seal([(pointer, text.encode()) for pointer, text in fields.items()]).encrypt(KEY, CONTEXT)
+    assert blob is not None
+    shown = decrypt(blob, KEY, CONTEXT)
+    array = b"[%b]" % b",".join(map(urlsafe_b64decode, shown))
+    before = blob[:NONCE_BYTES] + KEY.aead.encrypt(blob[:NONCE_BYTES], array, CONTEXT)
+    assert decrypt(before, KEY, CONTEXT) == shown
+
+
+@given(st.dictionaries(POINTERS | ARGUMENTS, JSON_TEXTS.filter(is_utf8), min_size=2, max_size=6))
+def test_fields_keep_their_salts_when_others_are_taken_out(fields: dict[str, str]) -> None:
+    """Then the salts of those that stay are kept one by one, and the seed is gone."""
+    blob = seal([(pointer, text.encode()) for pointer, text in fields.items()]).encrypt(KEY, CONTEXT)
+    assert blob is not None
+    _, *staying = decrypt(blob, KEY, CONTEXT)
+    read = [read_disclosure(text) for text in staying]
+    salts = b"".join(urlsafe_b64decode(disclosure.salt) for disclosure in read)
+    values = {disclosure.pointer: bytes(disclosure.value) for disclosure in read}
+    kept = KEY.aead.encrypt(blob[:NONCE_BYTES], msgspec.msgpack.encode((salts, values)), CONTEXT)
+    assert decrypt(blob[:NONCE_BYTES] + kept, KEY, CONTEXT) == staying
+
+
+@given(
+    st.binary().filter(lambda text: not text.startswith(b"["))
+    | st.builds(msgspec.msgpack.encode, st.tuples(st.binary(), st.dictionaries(st.text(), st.binary())))
+)
+def test_what_is_no_blob_is_refused_or_has_all_its_fields(text: bytes) -> None:
+    blob = bytes(NONCE_BYTES) + KEY.aead.encrypt(bytes(NONCE_BYTES), text, CONTEXT)
+    with suppress(ValueError, msgspec.MsgspecError):
+        shown = decrypt(blob, KEY, CONTEXT)
+        salts, values = msgspec.msgpack.decode(text)
+        assert len(shown) == len(values)
+        assert len(salts) in (SALT_BYTES, SALT_BYTES * len(values))
+
+
+@given(st.lists(POINTERS | ARGUMENTS, unique=True, min_size=2, max_size=20))
 def test_disclosures_are_in_the_order_of_their_pointers(pointers: list[str]) -> None:
     blob = seal([(pointer, b'"\\",\\""') for pointer in pointers]).encrypt(KEY, CONTEXT)
     assert blob is not None

@@ -16,12 +16,19 @@ from cryptography.exceptions import InvalidTag
 from ledger.log.errors import DamagedError
 from ledger.log.keystore import DataKey, Keystore
 from ledger.log.lines import HASHES, all_match
-from ledger.log.sealed import NONCE_BYTES, URL_SAFE, Disclosure, decrypt, digest_of, read_disclosure
+from ledger.log.sealed import (
+    NONCE_BYTES,
+    URL_SAFE,
+    Disclosure,
+    decrypt,
+    digest_of,
+    kept_disclosures,
+    read_disclosure,
+)
 from ledger.log.store import Row
 
 CACHED_KEYS = 50_000
 
-_texts = msgspec.json.Decoder(list[msgspec.Raw])
 _disclosures = msgspec.json.Decoder(list[Disclosure])
 
 
@@ -56,7 +63,9 @@ class Opener:
         try:
             # Written out, since each step here is taken for every entry there is.
             parts = [
-                _texts.decode((known(key) or find(key)).aead.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context))
+                kept_disclosures(
+                    (known(key) or find(key)).aead.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
+                )
                 for key, blob in stored
                 if key is not None and blob is not None
             ]
