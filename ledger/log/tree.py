@@ -129,17 +129,28 @@ class Tree:
         key = node << 6 | level
         path = edge.paths.get(key)
         if path is None:
-            path = self._newest_path(edge, ends, level + 1, node >> 1)
-            sibling = node ^ 1
-            if sibling <= last:
-                end = ends[level] if sibling == edge.size >> level else None
-                path = [format_base64(self._hash(edge, level, sibling) if end is None else end), *path]
+            tile = node >> HEIGHT
+            if level % HEIGHT == 0 and tile < edge.size >> level + HEIGHT:
+                # A full tile has all eight of its levels.
+                path = self._path_in_tile(level // HEIGHT, node)
+                path += self._newest_path(edge, ends, level + HEIGHT, tile)
+            else:
+                path = self._newest_path(edge, ends, level + 1, node >> 1)
+                sibling = node ^ 1
+                if sibling <= last:
+                    end = ends[level] if sibling == edge.size >> level else None
+                    path = [format_base64(self._hash(edge, level, sibling) if end is None else end), *path]
             # A leaf is asked for once, the nodes above it again and again.
             if level:
                 if len(edge.paths) >= KEPT_PATHS:
                     edge.paths.clear()
                 edge.paths[key] = path
         return path
+
+    def _path_in_tile(self, level: int, node: int) -> list[str]:
+        """The path from a node at the bottom of a full tile to the tile's root."""
+        tile, position = self.stored_tile(level, node >> HEIGHT), node & WIDTH - 1
+        return [format_base64(stored_hash(tile, row, position >> row ^ 1)) for row in range(HEIGHT)]
 
     def _ends(self, edge: Edge, size: int) -> list[bytes | None]:
         """`Edge.ends` of an earlier size. Receipts ask for those of the same few committed heads again and again."""

@@ -212,15 +212,12 @@ def find_entry(service: Service, principal: Principal, event_id: str) -> tuple[i
     for one that is not in the tree in memory yet. To be called by way of `Service.reading_of`.
     """
     principal.require("events:read")
-    store, number = service.ledger.store, principal.log.number
     value = parse_uuid(event_id.lower())
-    index = None if value is None else store.find(number, value.to_bytes(16, "big"))
-    if index is not None:
-        [row] = store.rows(number, index, index + 1)
-        if principal.only_key in (None, row.key_id) and principal.reaches(row.env):
-            if index >= principal.log.committed.head.size:
-                raise BehindError
-            return index, row.leaf
+    row = None if value is None else service.ledger.store.find(principal.log.number, value.to_bytes(16, "big"))
+    if row is not None and principal.only_key in (None, row.key_id) and principal.reaches(row.env):
+        if row.leaf_index >= principal.log.committed.head.size:
+            raise BehindError
+        return row.leaf_index, row.leaf
     raise NotFoundError(f"there is no event {event_id[:64]}")
 
 

@@ -139,11 +139,10 @@ class NullStore:
             kept = sorted(self._logs[log_number].governing.items())
         return ((index, row.leaf) for index, row in kept if index >= start)
 
-    def find(self, log_number: int, event_id: bytes) -> int | None:
+    def find(self, log_number: int, event_id: bytes) -> Row | None:
         with self._lock:
             log = self._logs[log_number]
-            places = {row.event_id: row.leaf_index for row in chain(log.governing.values(), *log.recent)}
-        return places.get(event_id)
+            return {row.event_id: row for row in chain(log.governing.values(), *log.recent)}.get(event_id)
 
     def sealed(self, log_number: int, index: int) -> Sealed | None:
         for row in self.rows(log_number, index, index + 1):

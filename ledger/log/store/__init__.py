@@ -200,8 +200,8 @@ class Store(Protocol):
         """Governing entries (index, leaf) from `start` on, in order."""
         ...
 
-    def find(self, log_number: int, event_id: bytes) -> int | None:
-        """Leaf index of an entry by id. O(log n), by the order of ids; no index is kept for it."""
+    def find(self, log_number: int, event_id: bytes) -> Row | None:
+        """An entry by id. O(log n), by the order of ids; no index is kept for it."""
         ...
 
     def sealed(self, log_number: int, index: int) -> Sealed | None: ...

@@ -195,9 +195,9 @@ class PostgresStore:
             yield from rows
             start = rows[-1][0] + 1
 
-    def find(self, log_number: int, event_id: bytes) -> int | None:
+    def find(self, log_number: int, event_id: bytes) -> Row | None:
         row = self._one("find", {"log": log_number, "id": event_id})
-        return None if row is None else row[0]
+        return None if row is None else _row(row)
 
     def sealed(self, log_number: int, index: int) -> Sealed | None:
         row = self._one("select_sealed", (log_number, index))

@@ -35,6 +35,7 @@ from ledger.log.store import (
     SideRow,
     named_sql,
 )
+from ledger.log.store.id_search import IdSearch
 
 SCHEMA_VERSION = 1
 # Every event changes a page of the dedup index that no other event of its commit changes, and a changed page is written
@@ -45,8 +46,6 @@ CHECKPOINT_PAGES = 16_000
 # Each statement lets another thread have the interpreter, and getting it back can take that thread's whole turn. So a
 # statement takes many rows, and with these sizes each is prepared once.
 PIECES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
-# Ids that a search by id finds in memory, some 150 bytes each.
-KEPT_IDS = 8192
 
 
 _SQL = named_sql.load("sqlite.sql")
@@ -88,7 +87,9 @@ class SqliteStore:
         self._local = threading.local()
         self._write_lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
-        self._ids: dict[int, bytes] = {}
+        self._by_id = IdSearch(self._row_at)
+        # What a search by id begins with: logs only grow.
+        self._sizes: dict[int, int] = {}
         if not path.exists():
             raise ConfigurationError(f"no ledger at {path}: run `ledger init` first, or restore the file from a backup")
         version = self._reader().execute("pragma user_version").fetchone()[0]
@@ -179,6 +180,7 @@ class SqliteStore:
                     raise UnavailableError(f"the store refused a write: {error}", retry_after=5) from error
                 raise
             self._commit(connection)
+        self._sizes.update({batch.log_number: batch.head.size for batch in batches})
 
     def _begin(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -297,33 +299,18 @@ class SqliteStore:
                 start = (position & _INDEX_MASK) + 1
                 yield start - 1, leaf
 
-    def find(self, log_number: int, event_id: bytes) -> int | None:
-        # Each step looks at the roundest index that is left, so that however the log grows the first steps look at the
-        # same few entries, whose ids are remembered.
-        low, high = 0, self.head(log_number).size
-        coarse = max(0, high.bit_length() - KEPT_IDS.bit_length())
-        while low < high:
-            # The one with the most zero bits at its end.
-            bits = max(0, ((high - 1) ^ (low - 1)).bit_length() - 1) if low else (high - 1).bit_length() - 1
-            middle = (high - 1) >> bits << bits if bits > 0 else high - 1
-            position = _position(log_number, middle)
-            found = self._ids.get(position)
-            if found is None:
-                found = self._one("select_event_id", (position,))[0]
-                if bits >= coarse:
-                    self._remember_id(position, found)
-            if found == event_id:
-                return middle
-            if found < event_id:
-                low = middle + 1
-            else:
-                high = middle
-        return None
+    def find(self, log_number: int, event_id: bytes) -> Row | None:
+        searched = self._sizes.get(log_number, 0)
+        row = self._by_id.find(log_number, event_id, 0, searched)
+        if row is None and (size := self.head(log_number).size) > searched:
+            self._sizes[log_number] = size
+            row = self._by_id.find(log_number, event_id, searched, size)
+        return row
 
-    def _remember_id(self, position: int, event_id: bytes) -> None:
-        if len(self._ids) >= 2 * KEPT_IDS:
-            self._ids.clear()
-        self._ids[position] = event_id
+    def _row_at(self, log_number: int, index: int) -> Row:
+        for row in self.rows(log_number, index, index + 1):
+            return row
+        raise DamagedError(f"entry {index} of log {log_number} is missing: run `ledger check`")
 
     def sealed(self, log_number: int, index: int) -> Sealed | None:
         row = self._one("select_sealed", (_position(log_number, index),))

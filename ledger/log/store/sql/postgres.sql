@@ -78,7 +78,9 @@ with recursive probe (low, high, found) as (
     from probe p join entries e on e.log_number = %(log)s and e.leaf_index = (p.low + p.high) / 2
     where p.found is null and p.low < p.high
 )
-select found from probe where found is not null;
+select leaf_index, event_id, type, governing, recorded_at, key_id, agent_id, tool_name, verdict, mode, env, dedup, request,
+    data_key, leaf, sealed
+from entries where log_number = %(log)s and leaf_index = (select found from probe where found is not null);
 
 -- select_sealed --
 select sealed, data_key from entries where log_number = %s and leaf_index = %s;

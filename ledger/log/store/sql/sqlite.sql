@@ -52,9 +52,6 @@ from entries where position >= ? and position < ? order by position;
 -- select_governing --
 select position, leaf from entries where governing = 1 and position >= ? and position < ? order by position limit 1000;
 
--- select_event_id --
-select event_id from entries where position = ?;
-
 -- select_sealed --
 select sealed, data_key from entries where position = ?;
 
