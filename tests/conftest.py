@@ -58,6 +58,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_RUN].close()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are processors: tests wait for clocks, disks and ends of programs. None leaves it to the
+    variable that xdist reads.
+    """
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Else processes stand idle in the end, while one is still busy with a slow file."""
