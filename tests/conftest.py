@@ -60,8 +60,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """One more than there are processors, which else idle a third of the time: tests wait for clocks, disks and ends of
-    programs. None leaves it to the variable that xdist reads.
+    """One more than there are processors: tests wait for clocks, disks and ends of programs. None leaves it to the
+    variable that xdist reads.
     """
     return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else len(os.sched_getaffinity(0)) + 1
 

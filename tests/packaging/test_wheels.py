@@ -48,10 +48,11 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def programs(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of programs of an environment that has the two wheels and what they ask for."""
     folder = tmp_path_factory.mktemp("environment")
-    _run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
-    programs = folder / "venv" / "bin"
-    _run(programs / "python", "-m", "pip", "install", "--no-compile", *wheels.values(), cwd=folder)
-    return programs
+    # A pip of its own is a quarter of the work, and does the same as the one that is here.
+    _run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
+    pip = (sys.executable, "-m", "pip", "--python", folder / "venv")
+    _run(*pip, "install", "--no-compile", *wheels.values(), cwd=folder)
+    return folder / "venv" / "bin"
 
 
 def _metadata(wheel: Path) -> Message:
