@@ -10,8 +10,7 @@ from ledger.log.errors import ConfigurationError
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Ledger
 from ledger.log.store import Store
-from ledger.log.store.keys import PostgresKeys, SqliteKeys
-from ledger.log.store.postgres import PostgresStore
+from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, read_master_key
 from ledger.settings import Settings
@@ -34,6 +33,9 @@ def open_store(settings: Settings, *, read_only: bool = False) -> Store:
     """The store with the log. Raises ConfigurationError, saying what to do."""
     if settings.database_url is None:
         return SqliteStore(settings.database, read_only=read_only)
+    # Its driver is nothing that a ledger in a file should wait for.
+    from ledger.log.store.postgres import PostgresStore
+
     return PostgresStore(settings.database_url, read_only=read_only)
 
 
@@ -43,6 +45,8 @@ def open_keystore(settings: Settings, vault: Vault, *, read_only: bool = False) 
     """
     if settings.keystore_url is None:
         return Keystore(SqliteKeys(settings.keystore, read_only=read_only), vault)
+    from ledger.log.store.postgres_keys import PostgresKeys
+
     return Keystore(PostgresKeys(settings.keystore_url), vault)
 
 

@@ -21,8 +21,7 @@ from ledger.log.keystore import Keystore
 from ledger.log.ledger import Release, data_key, initialise
 from ledger.log.lock import DirectoryLock
 from ledger.log.store import ROOT_LOG, Store
-from ledger.log.store.keys import KeyTable, PostgresKeys, SqliteKeys
-from ledger.log.store.postgres import PostgresStore
+from ledger.log.store.keys import KeyTable, SqliteKeys
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, create_master_key, read_master_key
 from ledger.log.working_copy import Draft, Log
@@ -80,7 +79,7 @@ def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = cl
     with DirectoryLock(settings.data):
         if settings.database.exists():
             raise ConflictError(f"there is a ledger in {settings.data} already; nothing was changed")
-        store: Store | None = None if settings.database_url is None else PostgresStore.initialise(settings.database_url)
+        store: Store | None = None if settings.database_url is None else _new_database(settings.database_url)
         release = _write_verifier(settings.verifier)
         if settings.master_key is None and not settings.master_key_file.exists():
             create_master_key(settings.master_key_file)
@@ -98,8 +97,16 @@ def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = cl
         return created
 
 
+def _new_database(url: str) -> Store:
+    from ledger.log.store.postgres import PostgresStore
+
+    return PostgresStore.initialise(url)
+
+
 def _key_table(settings: Settings) -> KeyTable:
     if settings.keystore_url is not None:
+        from ledger.log.store.postgres_keys import PostgresKeys
+
         return PostgresKeys.initialise(settings.keystore_url)
     if settings.shared and settings.keystore.exists():
         # Perhaps of another ledger, which would be lost without it. Keys of several ledgers do not mix.

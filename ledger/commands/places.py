@@ -18,7 +18,6 @@ from ledger.log.guard import Guard
 from ledger.log.lock import DirectoryLock
 from ledger.log.startup import require_finished
 from ledger.log.store import ROOT_LOG, Store
-from ledger.log.store.postgres import PostgresStore
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.tree import TileCache, Tree
 from ledger.log.working_copy import Committed
@@ -75,6 +74,8 @@ def write_file(source: Store, path: Path, label: str, expected: Contents | None 
 
 
 def _fill_database(source: Store, url: str, label: str, expected: Contents | None) -> Contents:
+    from ledger.log.store.postgres import PostgresStore
+
     try:
         target = PostgresStore.initialise(url)
     except ConflictError:
