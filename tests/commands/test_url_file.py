@@ -78,7 +78,7 @@ def test_both_forms_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_url_of_every_form_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, end: str) -> None:
     seen: list[str | None] = []
-    monkeypatch.setattr("ledger.deployment.PostgresStore", lambda url, **_: seen.append(url) or 1 / 0)
+    monkeypatch.setattr("ledger.log.store.postgres.PostgresStore", lambda url, **_: seen.append(url) or 1 / 0)
     file = tmp_path / "url"
     file.write_text(url + end)
     _check(LEDGER_DATABASE_URL_FILE=str(file))

@@ -39,10 +39,12 @@ from ledger.log.store.id_search import IdSearch
 
 SCHEMA_VERSION = 1
 # Every event changes a page of the dedup index that no other event of its commit changes, and a changed page is written
-# whole, to the WAL and later to the file: with pages of 16 kB that was 44 times the event, with these 17 times. Pages
-# that change often between two checkpoints are written to the file once.
-PAGE_BYTES = 4096
-CHECKPOINT_PAGES = 16_000
+# whole, to the WAL and later to the file: of what 32 events a commit write, that was seven tenths with pages of 4 kB.
+# What does not fit on a small page of a table lies on pages of its own, which SQLite fills to the last byte. A file
+# keeps the size it was made with.
+PAGE_BYTES = 1024
+# Pages that change often between two checkpoints are written to the file once; a journal of 32 MB.
+CHECKPOINT_PAGES = 32_000
 # Each statement lets another thread have the interpreter, and getting it back can take that thread's whole turn. So a
 # statement takes many rows, and with these sizes each is prepared once.
 PIECES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
