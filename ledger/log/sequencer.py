@@ -4,11 +4,12 @@
     run ─► queue ─► [ all that came while the last transaction ran ] ─► prepare, one transaction, conclude ─► futures
 
 There is no timer: a lone entry commits at once, and under load the batches grow by themselves. Before the transaction
-each submission prepares what it adds, and after it each concludes what its caller gets: in the same thread, one after
-the other, since the same few steps for many events in a row cost less than taking turns with all that a request needs.
-In the transaction the heads are locked; each submission is decided in order against a working copy of the state, which
-holds what is committed and what earlier submissions of the same batch did. A refused submission appends nothing and
-fails alone.
+each submission prepares what it adds, and after it each concludes what its caller gets: one after the other, since the
+same few steps for many events in a row cost less than taking turns with all that a request needs. Small ones do so in
+the event loop's thread, because two threads that both want the interpreter cost a third more than one; what is large,
+or may wait for a network, does so in the writer's. In the transaction the heads are locked; each submission is decided
+in order against a working copy of the state, which holds what is committed and what earlier submissions of the same
+batch did. A refused submission appends nothing and fails alone.
 
 Who owns what. The queue belongs to the event loop. `Log.committed` is written by the writer thread only, and only after
 a commit; it is one immutable value, so any thread may read it at any time. A working copy lives in one call of
@@ -23,7 +24,7 @@ is served ends all signing.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -40,6 +41,10 @@ from ledger.tlog.note import SigningKey
 _log = structlog.get_logger("ledger.sequencer")
 
 MAX_BATCH_EVENTS = 4096
+SMALL = 8
+"""Events of a submission that is prepared and concluded in the event loop's thread."""
+TURN = 64
+"""So many of these before the loop gets to do something else: a few milliseconds."""
 
 
 class Appended(NamedTuple):
@@ -97,6 +102,12 @@ class _Submission(NamedTuple):
 
 
 _Outcome = list[tuple[WorkingCopy, list[Item]]] | Exception
+
+
+class _Committed(NamedTuple):
+    """A submission that is left to be concluded."""
+
+    outcome: _Outcome
 
 
 class Sequencer:
@@ -184,10 +195,14 @@ class Sequencer:
             while self._queue:
                 await self._gather()
                 batch = self._take()
-                results = await loop.run_in_executor(self._writer, self._process, [each.work for each in batch])
-                for submission, result in zip(batch, results, strict=True):
-                    self._queued -= submission.weight
-                    _resolve(submission.future, result)
+                prepared: list[Prepared | Exception | None] = []
+                async for start, stop in _turns(len(batch)):
+                    prepared += map(self._prepared_here, batch[start:stop])
+                results = await loop.run_in_executor(self._writer, self._process, batch, prepared)
+                async for start, stop in _turns(len(batch)):
+                    for submission, result in zip(batch[start:stop], results[start:stop], strict=True):
+                        self._queued -= submission.weight
+                        _resolve(submission, result)
             if self._closing:
                 return
 
@@ -211,15 +226,31 @@ class Sequencer:
             batch.append(submission)
         return batch
 
-    def _process(self, batch: Sequence[Work[Any]]) -> list[Any]:
-        """What each submission concludes, or why not; in the writer thread, never raises."""
-        prepared = [_attempt(work.prepare) for work in batch]
+    def _prepared_here(self, submission: _Submission) -> Prepared | Exception | None:
+        """A small submission, prepared; None for one that the writer's thread has to prepare."""
+        if submission.weight > SMALL or self._keystore.remote:
+            return None
+        return _attempt(submission.work.prepare)
+
+    def _process(self, batch: Sequence[_Submission], prepared: Sequence[Prepared | Exception | None]) -> list[Any]:
+        """What each submission concludes, or why not, or what is left to be concluded; in the writer thread, never
+        raises.
+        """
+        prepared = [
+            _attempt(submission.work.prepare) if one is None else one
+            for submission, one in zip(batch, prepared, strict=True)
+        ]
         ready = [one for one in prepared if isinstance(one, Prepared)]
         outcomes = iter(self._commit(ready) if ready else ())
         return [
-            _conclude(work, next(outcomes)) if isinstance(one, Prepared) else one
-            for work, one in zip(batch, prepared, strict=True)
+            self._concluded(submission, next(outcomes)) if isinstance(one, Prepared) else one
+            for submission, one in zip(batch, prepared, strict=True)
         ]
+
+    def _concluded(self, submission: _Submission, outcome: _Outcome) -> Any:
+        if submission.weight > SMALL or (self._store.shared and _reads(outcome)):
+            return _conclude(submission.work, outcome)
+        return _Committed(outcome)
 
     def _commit(self, batch: Sequence[Prepared]) -> list[_Outcome]:
         """One transaction. Returns an outcome for each submission; never raises."""
@@ -390,6 +421,19 @@ def _refusal(submission: Prepared, now: int, known: Mapping[bytes, Known]) -> Ex
     return None
 
 
+def _reads(outcome: _Outcome) -> bool:
+    """Whether to conclude means to read: of what was there already, there is nothing in memory."""
+    return not isinstance(outcome, Exception) and any(item.duplicate for _, items in outcome for item in items)
+
+
+async def _turns(count: int) -> AsyncIterator[tuple[int, int]]:
+    """Ranges of a few out of so many, between which the loop does something else."""
+    for start in range(0, count, TURN):
+        if start:
+            await asyncio.sleep(0)
+        yield start, start + TURN
+
+
 def _attempt(step: Callable[[], _Result]) -> _Result | Exception:
     """The result of a step of one submission, or the error that it alone fails with."""
     try:
@@ -409,7 +453,10 @@ def _conclude(work: Work[Any], outcome: _Outcome) -> Any:
     return _attempt(lambda: work.conclude(appended))
 
 
-def _resolve(future: asyncio.Future[Any], result: Any) -> None:
+def _resolve(submission: _Submission, result: Any) -> None:
+    if isinstance(result, _Committed):
+        result = _conclude(submission.work, result.outcome)
+    future = submission.future
     if future.cancelled():
         return
     if isinstance(result, Exception):
