@@ -138,7 +138,7 @@ def settle_interpreter() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 50, 50)
+    gc.set_threshold(100_000, 50, 50)
     sys.setswitchinterval(0.001)
 
 

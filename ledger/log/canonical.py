@@ -68,7 +68,8 @@ def refuse_duplicates(body: bytes) -> None:
     decoding would have dropped one. Raises MalformedRequestError (not JSON) or InvalidRequestError.
     """
     try:
-        if _plain_encoder.encode(_decoder.decode(body)) == msgspec.json.format(body, indent=-1):
+        again = _plain_encoder.encode(_decoder.decode(body))
+        if again == body or again == msgspec.json.format(body, indent=-1):
             return
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass

@@ -9,7 +9,6 @@ digests a column at a time. So whoever reads a whole log asks it first, and asks
 
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -19,7 +18,7 @@ from ledger.log import canonical
 from ledger.log.entry import MAX_ENTRY_BYTES, Envelope, compose, parse_time, parse_uuid, read_envelope
 from ledger.log.events import Event, UnknownEventError, calls, logs, read_event, tenants
 from ledger.log.lines import HASHES, IDS, TIMES, all_match
-from ledger.log.sealed import Commitment, SealedMembers, sealed_by_member
+from ledger.log.sealed import Commitment, SealedMembers, member_pointers
 
 # Reading needs the whole catalogue, and a file of events is in it once it is imported.
 CATALOGUE = (calls, logs, tenants)
@@ -184,18 +183,13 @@ class LeafReader:
                     found += (pointer,)
                     digests.append(digest)
                 else:
-                    found += _member_pointers(pointer, tuple(value))
+                    members = member_pointers(pointer, tuple(value))
+                    if members is None:
+                        raise ValueError("an object with such members is not sealed by member")
+                    found += members
                     try:
                         digests += [member.digest for member in value.values()]
                     except AttributeError:
                         raise ValueError("a member is not sealed") from None
             pointers.append(found)
         return pointers, digests
-
-
-@lru_cache(4096)
-def _member_pointers(pointer: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Where the members of an object are that is sealed by member: most calls of a tool have the same arguments."""
-    if not sealed_by_member(names):
-        raise ValueError("an object with such members is not sealed by member")
-    return tuple(f"{pointer}/{name}" for name in names)

@@ -20,6 +20,7 @@ import re
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256, shake_256
 from typing import Annotated, NamedTuple
 
@@ -83,11 +84,19 @@ class SealedHere(dict[str, Commitment | Digest]):
     """An object that was sealed in this process: what it holds need not be looked at again."""
 
 
+@lru_cache(maxsize=1024)
+def member_pointers(pointer: str, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Where the members of an object are that is sealed by member, None for one that is sealed as a whole.
+
+    Most calls of a tool have the same arguments.
+    """
+    return tuple([f"{pointer}/{name}" for name in names]) if sealed_by_member(names) else None
+
+
 def member_fields(pointer: str, members: Mapping[str, msgspec.Raw], text: bytes) -> list[Field]:
     """The fields an object is sealed by: its members, or the whole of it where they are many or not plainly named."""
-    if not sealed_by_member(members):
-        return [(pointer, text)]
-    return [(f"{pointer}/{name}", value) for name, value in members.items()]
+    pointers = member_pointers(pointer, tuple(members))
+    return [(pointer, text)] if pointers is None else list(zip(pointers, members.values(), strict=True))
 
 
 def sealed_members(pointer: str, commitments: Mapping[str, Commitment]) -> SealedMembers:

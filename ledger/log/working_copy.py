@@ -9,6 +9,7 @@ result counts only when the store has committed it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -87,7 +88,14 @@ class Log:
 
 
 def keyed_digest(pepper: bytes, data: bytes) -> bytes:
-    return blake2b(data, key=pepper, digest_size=DIGEST_BYTES).digest()
+    digest = _keyed(pepper).copy()
+    digest.update(data)
+    return digest.digest()
+
+
+@lru_cache(maxsize=64)
+def _keyed(pepper: bytes) -> blake2b:
+    return blake2b(key=pepper, digest_size=DIGEST_BYTES)
 
 
 class Item(NamedTuple):

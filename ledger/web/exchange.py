@@ -54,5 +54,5 @@ def written(answer: Answer, asked: Asked, defaults: Headers, *, close: bool) -> 
     fields += [f"{name}: {value}\r\n" for name, value in answer.headers]
     if close:
         fields.append("connection: close\r\n")
-    shared = b"".join([b"%b: %b\r\n" % field for field in defaults])
-    return b"%b%b%b\r\n%b" % (STATUS_LINE[answer.status], shared, "".join(fields).encode(), answer.body)
+    shared = [b"%b: %b\r\n" % field for field in defaults]
+    return b"".join([STATUS_LINE[answer.status], *shared, "".join(fields).encode(), b"\r\n", answer.body])
