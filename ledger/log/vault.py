@@ -67,15 +67,17 @@ def read_master_key(path: Path, environment: str | None) -> bytes:
 
 def create_master_key(path: Path) -> bytes:
     """Write a new random master key to `path`, mode 0600. Raises ConfigurationError when the file exists."""
+    if path.exists():
+        raise ConfigurationError(f"master key {path} exists already")
     key = os.urandom(KEY_BYTES)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise ConfigurationError(f"master key {path} exists already") from None
-    with os.fdopen(descriptor, "wb") as file:
+    # Under another name until it is whole: half a key on a full disk would be taken for a wrong one ever after.
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(base64.b64encode(key) + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    unfinished.rename(path)
     return key
 
 

@@ -56,6 +56,14 @@ def test_created_master_key_is_read_back_and_private(tmp_path: Path) -> None:
     assert read_master_key(path, None) == key
 
 
+def test_half_a_master_key_that_a_full_disk_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.with_name("master.key.new").write_bytes(b"AAAA")
+    key = create_master_key(path)
+    assert read_master_key(path, None) == key
+    assert [file.name for file in tmp_path.iterdir()] == ["master.key"]
+
+
 def test_environment_comes_before_the_file(tmp_path: Path) -> None:
     path = tmp_path / "master.key"
     create_master_key(path)
