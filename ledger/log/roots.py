@@ -17,8 +17,8 @@ from ledger.log.events.logs import DayClosed, HeadsCommitted
 from ledger.log.fold import LogsState
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import heads_line
-from ledger.log.sequencer import Part
 from ledger.log.store import ROOT_LOG, CommittedHead, Day
+from ledger.log.submission import Part
 from ledger.log.working_copy import Draft, Moment
 from ledger.tlog.merkle import leaf_hash, root_hash
 from ledger.tlog.text import format_base64

@@ -11,8 +11,8 @@ from ledger.log.events.logs import SigningKeyRotated
 from ledger.log.fold import LogsState
 from ledger.log.keys import create_signing_key
 from ledger.log.ledger import Ledger
-from ledger.log.sequencer import Appended, Part
 from ledger.log.store import ROOT_LOG
+from ledger.log.submission import Appended, Part
 from ledger.log.working_copy import Draft, Log, Moment
 from ledger.tlog.errors import MalformedError
 from ledger.tlog.note import parse_vkey

@@ -26,7 +26,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
@@ -35,7 +35,20 @@ from ledger.log.errors import LedgerError, OutcomeUnknownError, RollbackError, U
 from ledger.log.guard import Guard, Released
 from ledger.log.keystore import Keystore
 from ledger.log.store import ROOT_LOG, Batch, Head, Known, Store
-from ledger.log.working_copy import Committed, Decide, Item, Log, WorkingCopy
+from ledger.log.submission import (
+    Appended,
+    Outcome,
+    Part,
+    Prepared,
+    Submission,
+    Work,
+    attempt,
+    conclude,
+    decide,
+    reads,
+    refusal_alone,
+)
+from ledger.log.working_copy import Committed, Decide, Log, WorkingCopy
 from ledger.tlog.note import SigningKey
 
 _log = structlog.get_logger("ledger.sequencer")
@@ -46,68 +59,13 @@ SMALL = 8
 TURN = 64
 """So many of these before the loop gets to do something else: a few milliseconds."""
 
-
-class Appended(NamedTuple):
-    """Result of a submission: the log as committed with it, and an item for each draft, in order."""
-
-    committed: Committed
-    items: list[Item]
-
-
-class Part(NamedTuple):
-    """What a submission adds to one log. With `signer`, that key signs the log's head from this transaction on."""
-
-    log: Log
-    decide: Decide
-    signer: SigningKey | None = None
-
-
 _Result = TypeVar("_Result")
-_Concluded = TypeVar("_Concluded", covariant=True)
-
-
-class Work(Protocol[_Concluded]):
-    """A submission in the writer's thread."""
-
-    def prepare(self) -> "Prepared":
-        """What to add, decided as far as it can be before the lock. Raises a LedgerError to refuse."""
-        ...
-
-    def conclude(self, appended: list[Appended]) -> _Concluded:
-        """What the caller gets after the commit, from a result for each part. Raises a LedgerError when that cannot be
-        told; the events are written then all the same.
-        """
-        ...
-
-
-class Prepared(NamedTuple):
-    """Parts for one or several different logs, all or nothing. Each `decide` runs under the lock and raises a
-    LedgerError to refuse. `dedup_keys` must name every dedup key of the drafts.
-    """
-
-    parts: Sequence[Part]
-    dedup_keys: Sequence[bytes] = ()
-
-    def prepare(self) -> "Prepared":
-        return self
-
-    def conclude(self, appended: list[Appended]) -> list[Appended]:
-        return appended
-
-
-class _Submission(NamedTuple):
-    work: Work[Any]
-    weight: int
-    future: asyncio.Future[Any]
-
-
-_Outcome = list[tuple[WorkingCopy, list[Item]]] | Exception
 
 
 class _Committed(NamedTuple):
     """A submission that is left to be concluded."""
 
-    outcome: _Outcome
+    outcome: Outcome
 
 
 class Sequencer:
@@ -131,7 +89,7 @@ class Sequencer:
         self._keystore = keystore
         self._clock = clock
         self._max_queued = max_queued
-        self._queue: deque[_Submission] = deque()
+        self._queue: deque[Submission] = deque()
         self._queued = 0
         self._wake = asyncio.Event()
         self._closing = False
@@ -182,7 +140,7 @@ class Sequencer:
         if self._queued and self._queued + weight > self._max_queued:
             raise UnavailableError(f"{self._queued} events are waiting to be written; nothing of yours was taken")
         future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Submission(work, weight, future))
+        self._queue.append(Submission(work, weight, future))
         self._queued += weight
         self._wake.set()
         return future
@@ -217,8 +175,8 @@ class Sequencer:
             queued = self._queued
             await asyncio.sleep(0)
 
-    def _take(self) -> list[_Submission]:
-        batch: list[_Submission] = []
+    def _take(self) -> list[Submission]:
+        batch: list[Submission] = []
         weight = 0
         while self._queue and (not batch or weight + self._queue[0].weight <= MAX_BATCH_EVENTS):
             submission = self._queue.popleft()
@@ -226,18 +184,18 @@ class Sequencer:
             batch.append(submission)
         return batch
 
-    def _prepared_here(self, submission: _Submission) -> Prepared | Exception | None:
+    def _prepared_here(self, submission: Submission) -> Prepared | Exception | None:
         """A small submission, prepared; None for one that the writer's thread has to prepare."""
         if submission.weight > SMALL or self._keystore.remote:
             return None
-        return _attempt(submission.work.prepare)
+        return attempt(submission.work.prepare)
 
-    def _process(self, batch: Sequence[_Submission], prepared: Sequence[Prepared | Exception | None]) -> list[Any]:
+    def _process(self, batch: Sequence[Submission], prepared: Sequence[Prepared | Exception | None]) -> list[Any]:
         """What each submission concludes, or why not, or what is left to be concluded; in the writer thread, never
         raises.
         """
         prepared = [
-            _attempt(submission.work.prepare) if one is None else one
+            attempt(submission.work.prepare) if one is None else one
             for submission, one in zip(batch, prepared, strict=True)
         ]
         ready = [one for one in prepared if isinstance(one, Prepared)]
@@ -247,12 +205,12 @@ class Sequencer:
             for submission, one in zip(batch, prepared, strict=True)
         ]
 
-    def _concluded(self, submission: _Submission, outcome: _Outcome) -> Any:
-        if submission.weight > SMALL or (self._store.shared and _reads(outcome)):
-            return _conclude(submission.work, outcome)
+    def _concluded(self, submission: Submission, outcome: Outcome) -> Any:
+        if submission.weight > SMALL or (self._store.shared and reads(outcome)):
+            return conclude(submission.work, outcome)
         return _Committed(outcome)
 
-    def _commit(self, batch: Sequence[Prepared]) -> list[_Outcome]:
+    def _commit(self, batch: Sequence[Prepared]) -> list[Outcome]:
         """One transaction. Returns an outcome for each submission; never raises."""
         if self._halted is not None:
             return [self._halted] * len(batch)
@@ -260,7 +218,7 @@ class Sequencer:
         by_number = {part.log.number: part.log for submission in batch for part in submission.parts}
         logs = [by_number[number] for number in sorted(by_number)]
         keys = list(dict.fromkeys(key for submission in batch for key in submission.dedup_keys))
-        outcomes: list[_Outcome] = []
+        outcomes: list[Outcome] = []
         copies: dict[int, WorkingCopy] = {}
         stored: Mapping[bytes, Known] = {}
 
@@ -277,7 +235,7 @@ class Sequencer:
                 copies[log.number] = WorkingCopy(log, now, known)
             for submission in batch:
                 try:
-                    outcomes.append(_decide(submission, copies))
+                    outcomes.append(decide(submission, copies))
                 except LedgerError as refusal:
                     outcomes.append(refusal)
                 except Exception as error:
@@ -347,8 +305,8 @@ class Sequencer:
         return self._halted
 
     def _failed(
-        self, batch: Sequence[Prepared], outcomes: list[_Outcome], error: Exception, known: Mapping[bytes, Known]
-    ) -> list[_Outcome]:
+        self, batch: Sequence[Prepared], outcomes: list[Outcome], error: Exception, known: Mapping[bytes, Known]
+    ) -> list[Outcome]:
         """What the callers of a batch that failed are told: that nothing of theirs was written, but for those who were
         refused on what is committed. A refusal that rests on others of the batch does not stand without them.
         """
@@ -356,7 +314,7 @@ class Sequencer:
             return [error] * len(batch)
         now = self._clock()
         return [
-            (isinstance(outcome, Exception) and _refusal(submission, now, known)) or error
+            (isinstance(outcome, Exception) and refusal_alone(submission, now, known)) or error
             for submission, outcome in zip(batch, outcomes, strict=True)
         ]
 
@@ -403,29 +361,6 @@ def _touches_root(submission: Prepared) -> bool:
     return any(part.log.number == ROOT_LOG for part in submission.parts)
 
 
-def _decide(submission: Prepared, copies: Mapping[int, WorkingCopy]) -> _Outcome:
-    """Decide all parts, then add them: a refusal of one leaves nothing of the others."""
-    planned = [(copies[part.log.number], part) for part in submission.parts]
-    plans = [copy.plan(part.decide) for copy, part in planned]
-    for (copy, part), plan in zip(planned, plans, strict=True):
-        copy.add(plan, part.signer)
-    return [(copy, plan.items) for (copy, _), plan in zip(planned, plans, strict=True)]
-
-
-def _refusal(submission: Prepared, now: int, known: Mapping[bytes, Known]) -> Exception | None:
-    """Why a submission would be refused by itself, on what is committed."""
-    try:
-        _decide(submission, {part.log.number: WorkingCopy(part.log, now, known) for part in submission.parts})
-    except Exception as refusal:
-        return refusal
-    return None
-
-
-def _reads(outcome: _Outcome) -> bool:
-    """Whether to conclude means to read: of what was there already, there is nothing in memory."""
-    return not isinstance(outcome, Exception) and any(item.duplicate for _, items in outcome for item in items)
-
-
 async def _turns(count: int) -> AsyncIterator[tuple[int, int]]:
     """Ranges of a few out of so many, between which the loop does something else."""
     for start in range(0, count, TURN):
@@ -434,28 +369,9 @@ async def _turns(count: int) -> AsyncIterator[tuple[int, int]]:
         yield start, start + TURN
 
 
-def _attempt(step: Callable[[], _Result]) -> _Result | Exception:
-    """The result of a step of one submission, or the error that it alone fails with."""
-    try:
-        return step()
-    except LedgerError as refusal:
-        return refusal
-    except Exception as error:
-        _log.exception("submission_failed")
-        return error
-
-
-def _conclude(work: Work[Any], outcome: _Outcome) -> Any:
-    if isinstance(outcome, Exception):
-        return outcome
-    # A log to which the whole batch added nothing (all duplicates) was not written; what is committed stands for it.
-    appended = [Appended(copy.result() if copy.rows else copy.log.committed, items) for copy, items in outcome]
-    return _attempt(lambda: work.conclude(appended))
-
-
-def _resolve(submission: _Submission, result: Any) -> None:
+def _resolve(submission: Submission, result: Any) -> None:
     if isinstance(result, _Committed):
-        result = _conclude(submission.work, result.outcome)
+        result = conclude(submission.work, result.outcome)
     future = submission.future
     if future.cancelled():
         return

@@ -12,7 +12,7 @@ import msgspec
 
 from ledger.log.errors import ForbiddenError, UnauthorizedError
 from ledger.log.events.calls import Env
-from ledger.log.sequencer import Part
+from ledger.log.submission import Part
 from ledger.log.working_copy import Draft, Log, Moment
 from ledger.web.asked import Asked
 from ledger.web.rates import Address, Rates

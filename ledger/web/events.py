@@ -17,8 +17,8 @@ from ledger.log.errors import BehindError, ForbiddenError, InvalidRequestError, 
 from ledger.log.receipts import disclosures_of, fresh_receipt, receipt
 from ledger.log.report import Report, Reporter, decode, dedup_keys, draft_report, read_report
 from ledger.log.sealed import read_disclosure
-from ledger.log.sequencer import Appended, Part, Prepared
 from ledger.log.store import Filter
+from ledger.log.submission import Appended, Part, Prepared
 from ledger.log.working_copy import Committed, Draft, Item, Log, Moment
 from ledger.web.access import Principal
 from ledger.web.cursors import Cursor, read_cursor

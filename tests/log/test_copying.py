@@ -20,9 +20,9 @@ from ledger.log.errors import ConfigurationError, ConflictError, DamagedError, L
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import receipt
 from ledger.log.rotation import rotate_key
-from ledger.log.sequencer import Part
 from ledger.log.store import INSTANCE, ROOT_LOG, UNFINISHED, Batch, Build, Head, Known, Secret, Store
 from ledger.log.store.sqlite import SqliteStore
+from ledger.log.submission import Part
 from ledger.settings import Settings
 from tests.ledgers import STORES, Room
 from tests.log.stores import AroundStore

@@ -25,8 +25,8 @@ from ledger.log.check import Holdings, check_holdings
 from ledger.log.errors import ConflictError, UnavailableError
 from ledger.log.receipts import fresh_receipt
 from ledger.log.rotation import rotate_key
-from ledger.log.sequencer import Appended, Part
 from ledger.log.store import ROOT_LOG, Store
+from ledger.log.submission import Appended, Part
 from tests.history import History
 from tests.log.faults import AFTER, BEFORE, COMMIT, Faults
 from tests.log.world import DAY, TENANT, World, event, findings, revoke

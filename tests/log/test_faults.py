@@ -15,7 +15,7 @@ from ledger_verify import verify_day_file, verify_receipt
 from ledger.log.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.log.report import dedup_keys
 from ledger.log.rotation import rotate_key
-from ledger.log.sequencer import Appended, Part
+from ledger.log.submission import Appended, Part
 from ledger.tlog.checkpoint import open_checkpoint
 from ledger.tlog.errors import SignatureError
 from tests.log.stores import FailingStore

@@ -14,7 +14,7 @@ from ledger.log.errors import ConflictError, LedgerError, NotFoundError, Unautho
 from ledger.log.events import Governing, UnknownEventError, catalogue, read_event
 from ledger.log.events.logs import DayClosed
 from ledger.log.fold import BEFORE_GENESIS, LogsState, State, empty_state, fold
-from ledger.log.sequencer import Appended
+from ledger.log.submission import Appended
 from ledger.log.working_copy import Decide
 from ledger.tenant.state import TenantState
 from tests.log.formats import leaf

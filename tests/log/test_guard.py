@@ -26,8 +26,8 @@ from ledger.log.events.logs import ReleasePublished
 from ledger.log.fold import LogsState
 from ledger.log.guard import Guard
 from ledger.log.rotation import rotate_key
-from ledger.log.sequencer import Part
 from ledger.log.store import INSTANCE, ROOT_LOG, Head
+from ledger.log.submission import Part
 from ledger.log.working_copy import Draft, WorkingCopy
 from ledger.settings import Settings
 from ledger.tlog.checkpoint import Checkpoint

@@ -15,7 +15,7 @@ from ledger.log.keys import create_signing_key
 from ledger.log.receipts import covering_head, disclosures_of, heads_line, tlog_proof
 from ledger.log.report import Reporter, draft_report, read_report
 from ledger.log.rotation import rotate_key
-from ledger.log.sequencer import Part
+from ledger.log.submission import Part
 from ledger.tlog.note import parse_vkey
 from ledger.tlog.proof import parse_tlog_proof, verify_tlog_proof
 from tests.log import formats

@@ -15,7 +15,7 @@ from ledger.log.ledger import Ledger
 from ledger.log.receipts import fresh_receipt
 from ledger.log.roots import RootLog
 from ledger.log.rotation import is_endorsed, rotate_key
-from ledger.log.sequencer import Part
+from ledger.log.submission import Part
 from ledger.log.working_copy import Draft, Log, Moment
 from ledger.tlog.checkpoint import open_checkpoint
 from ledger.tlog.errors import SignatureError

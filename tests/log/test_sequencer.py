@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ledger.log.errors import ConflictError, InvalidRequestError, NotFoundError, UnavailableError
 from ledger.log.events.logs import LedgerVerified
 from ledger.log.report import dedup_keys
-from ledger.log.sequencer import MAX_BATCH_EVENTS, Appended, Part
+from ledger.log.sequencer import MAX_BATCH_EVENTS
+from ledger.log.submission import Appended, Part
 from ledger.log.working_copy import Decide, Draft, Moment
 from tests.log.stores import AroundStore
 from tests.log.world import World, event, revoke

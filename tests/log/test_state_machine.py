@@ -17,7 +17,7 @@ from ledger_verify import verify_day_file, verify_receipt
 from ledger_verify.merkle import verify_consistency
 
 from ledger.log.errors import ConflictError, InvalidRequestError, UnavailableError
-from ledger.log.sequencer import Appended
+from ledger.log.submission import Appended
 from ledger.log.working_copy import Log
 from ledger.tlog.checkpoint import read_checkpoint
 from tests.log.stores import FailingStore

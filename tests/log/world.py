@@ -26,11 +26,11 @@ from ledger.log.ledger import Release, data_key, initialise
 from ledger.log.receipts import fresh_receipt, receipt
 from ledger.log.report import Reporter, dedup_keys, draft_report, read_report
 from ledger.log.roots import RootLog
-from ledger.log.sequencer import Appended
 from ledger.log.store import ROOT_LOG, Store
 from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.postgres import PostgresStore
 from ledger.log.store.sqlite import SqliteStore
+from ledger.log.submission import Appended
 from ledger.log.vault import Vault, create_master_key
 from ledger.log.working_copy import Decide, Draft, Log, Moment
 from ledger.settings import Settings
