@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A submission to the sequencer: what callers hand over, and the steps that each takes by itself.
 
-prepare     before the transaction: what to add to which logs, as far as that can be known
-decide      under the lock: against the state as it is, all parts or none
-conclude    after the commit: what the caller gets
+    prepare     before the transaction: what to add to which logs, as far as that can be known
+    decide      under the lock: against the state as it is, all parts or none
+    conclude    after the commit: what the caller gets
+
+A refusal in one of the first two concerns nobody else, and adds nothing anywhere.
 """
 
 import asyncio
