@@ -79,6 +79,8 @@ def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = cl
     with DirectoryLock(settings.data):
         if settings.database.exists():
             raise ConflictError(f"there is a ledger in {settings.data} already; nothing was changed")
+        unfinished = settings.database.with_suffix(".new")
+        _refuse_kept_keys(settings, unfinished)
         store: Store | None = None if settings.database_url is None else _new_database(settings.database_url)
         release = _write_verifier(settings.verifier)
         if settings.master_key is None and not settings.master_key_file.exists():
@@ -88,7 +90,6 @@ def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = cl
         if store is not None:
             return _fill(store, keystore, vault, origin, clock, release, settings.guard)
         # Under another name until it is whole: a crash in between leaves no ledger that looks like one.
-        unfinished = settings.database.with_suffix(".new")
         for leftover in settings.data.glob(f"{unfinished.name}*"):
             leftover.unlink()
         store = SqliteStore.initialise(unfinished)
@@ -101,6 +102,23 @@ def _new_database(url: str) -> Store:
     from ledger.log.store.postgres import PostgresStore
 
     return PostgresStore.initialise(url)
+
+
+def _refuse_kept_keys(settings: Settings, unfinished: Path) -> None:
+    """Raises ConflictError where data keys lie that a new keystore would destroy. Those of an init that was cut short
+    have what it was making beside them.
+    """
+    if settings.shared or settings.keystore_url is not None or unfinished.exists() or not settings.keystore.exists():
+        return
+    kept = SqliteKeys(settings.keystore, read_only=True)
+    try:
+        if kept.after(b""):
+            raise ConflictError(
+                f"{settings.keystore} holds the data keys of a ledger, perhaps of one in PostgreSQL: name that with "
+                "--database-url, or take another directory for a new one; nothing was changed"
+            )
+    finally:
+        kept.close()
 
 
 def _key_table(settings: Settings) -> KeyTable:

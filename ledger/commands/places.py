@@ -40,7 +40,7 @@ def settings_at(place: str, settings: Settings) -> Settings:
 
 def flag_of(settings: Settings) -> str:
     """How a command is told of this place; of a URL without what is secret in it."""
-    return f"--data {settings.data}" if settings.database_url is None else "--database-url URL"
+    return f"--data {settings.data}" + ("" if settings.database_url is None else " --database-url URL")
 
 
 def fill(source: Store, settings: Settings, label: str, expected: Contents | None = None) -> Contents:

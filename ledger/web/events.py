@@ -85,6 +85,7 @@ class EventSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disclose: str | None = None
 
 
+_FILTERS = {"type", *EventSearch.__struct_fields__} - {"types"}
 _encoder = msgspec.json.Encoder()
 _search_decoder = msgspec.json.Decoder(EventSearch)
 
@@ -162,6 +163,7 @@ async def post_events(request: Request[Any, Any, Any], service: NamedDependency[
 
 @get("/events", summary="List events", tags=["events"])
 async def list_events(
+    request: Request[Any, Any, Any],
     service: NamedDependency[Service],
     principal: NamedDependency[Principal],
     type: FromQuery[list[str] | None] = None,
@@ -178,6 +180,10 @@ async def list_events(
     disclose: Annotated[str | None, QueryParameter(description="all: show sealed values, for payload:read")] = None,
 ) -> EventPage:
     """Entries of the tenant's log, newest first. An agent's key sees what it reported itself."""
+    for name in request.query_params:
+        # Passed over, a filter with a slip in its name would show an auditor what he did not ask for.
+        if name not in _FILTERS:
+            raise InvalidRequestError.at(["query", name[:80]], "is no filter of this list")
     wanted = EventSearch(
         type or [], agent_id, tool_name, verdict, mode, env, since, until, search, limit, cursor, disclose
     )

@@ -152,6 +152,23 @@ def test_init_failed_half_way_leaves_no_ledger(tmp_path: Path, obstacle: str) ->
     assert checked_sizes(done(run_ledger("check", data=data))) == [3, 3]
 
 
+@pytest.mark.only_on("postgres", why="its directory has keys and no database")
+def test_keys_of_a_ledger_elsewhere_are_kept(fresh_ledger: Ledger) -> None:
+    """Whoever forgets the URL is not told to make a new ledger over the keys of his own, and cannot."""
+    place, _ = fresh_ledger
+    before, forgotten = digests(place.data), replace(place, database_url=None)
+    for command in (("keys", "list"), ("check",), ("serve", "--port", "0")):
+        refused(run_ledger(*command, data=forgotten), "only the keys of one", "--database-url")
+    refused(
+        run_ledger("init", data=forgotten), "holds the data keys of a ledger", "--database-url", "nothing was changed"
+    )
+    (place.data / "master.key").rename(place.data / "away")
+    refused(run_ledger("init", data=forgotten), "holds the data keys of a ledger")
+    (place.data / "away").rename(place.data / "master.key")
+    assert digests(place.data) == before
+    assert checked_sizes(done(run_ledger("check", data=place))) == [3, 3]
+
+
 def _begin(place: Settings) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "ledger", "init", "--json"]
     told = environment(**variables(place))

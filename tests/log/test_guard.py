@@ -422,7 +422,8 @@ def test_clock_behind_the_newest_entry_is_a_warning(world: World, capsys: pytest
     world.report("a")
     world.clock.now = NOON - DAY
     with world.reopened() as again:
-        assert "clock_is_behind" in capsys.readouterr().out
+        # Where it goes depends on whether a command was run in this process before.
+        assert "clock_is_behind" in "".join(capsys.readouterr())
         again.report("b")
         assert again.problems() == []
 

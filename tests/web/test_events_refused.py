@@ -176,6 +176,12 @@ def test_longest_values_are_taken(owner):
     assert report(owner, event("largest-manifest"), agent_manifest=largest)["accepted"] == 1
 
 
+def test_filter_with_a_slip_in_its_name_is_refused(owner):
+    for name in ("agent", "verdcit", "call_id", "types", ""):
+        problem = problem_of(owner.get(f"{API}/events", params={"limit": 1, name: "x"}), 422)
+        assert locations(problem) == [["query", name]]
+
+
 @pytest.mark.parametrize("query", ["receipts=all", "receipts="])
 def test_unknown_kind_of_receipts_is_refused(owner, unchanged, query):
     problem = problem_of(owner.post(f"{API}/events?{query}", content=batch()), 422)
