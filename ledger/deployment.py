@@ -32,7 +32,8 @@ def clock() -> int:
 def open_store(settings: Settings, *, read_only: bool = False) -> Store:
     """The store with the log. Raises ConfigurationError, saying what to do."""
     if settings.database_url is None:
-        settings.require_ledger_beside_keys()
+        if settings.elsewhere is not None:
+            raise ConfigurationError(settings.elsewhere)
         return SqliteStore(settings.database, read_only=read_only)
     # Its driver is nothing that a ledger in a file should wait for.
     from ledger.log.store.postgres import PostgresStore

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ledger.log.errors import ConfigurationError
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -84,13 +82,15 @@ class Settings:
     def keystore(self) -> Path:
         return self.data / "keystore.db"
 
-    def require_ledger_beside_keys(self) -> None:
-        """Raises ConfigurationError where the data directory has data keys and no ledger: that one is elsewhere."""
-        if not self.shared and self.keystore.exists() and not self.database.exists():
-            raise ConfigurationError(
-                f"no ledger in {self.data}, only the keys of one: name its database with --database-url, or restore it "
-                "from a backup"
-            )
+    @property
+    def elsewhere(self) -> str | None:
+        """What to say when the data directory has data keys and no ledger: that one is elsewhere."""
+        if self.shared or self.database.exists() or not self.keystore.exists():
+            return None
+        return (
+            f"no ledger in {self.data}, only the keys of one: name its database with --database-url, or restore it from "
+            "a backup"
+        )
 
     @property
     def master_key_file(self) -> Path:

@@ -20,7 +20,7 @@ def sole_writer(settings: Settings) -> Iterator[None]:
         yield
         return
     if not settings.database.exists():
-        settings.require_ledger_beside_keys()
-        raise ConfigurationError(f"no ledger in {settings.data}: run `ledger init --data {settings.data}` first")
+        missing = f"no ledger in {settings.data}: run `ledger init --data {settings.data}` first"
+        raise ConfigurationError(settings.elsewhere or missing)
     with DirectoryLock(settings.data):
         yield
