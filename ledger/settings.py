@@ -88,8 +88,8 @@ class Settings:
         if self.shared or self.database.exists() or not self.keystore.exists():
             return None
         return (
-            f"no ledger in {self.data}, only the keys of one: name its database with --database-url, or restore it from "
-            "a backup"
+            f"no ledger in {self.data}, only the keys of one: name its database with --database-url, or restore it "
+            "from a backup"
         )
 
     @property
