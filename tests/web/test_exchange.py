@@ -103,9 +103,14 @@ def test_way_of_a_request_does_not_show_in_its_answer(service: Service, reported
     ]
     assert alike[0] == alike[1]
     if case != "report":
-        texts = [VARYING.sub("*", answer.body.decode().replace("\\n", "\n")) for answer in (usual, other)]
-        # The root log goes on meanwhile.
-        assert re.sub(r"\d+", "0", texts[0]) == re.sub(r"\d+", "0", texts[1])
+        assert _settled(usual) == _settled(other)
+
+
+def _settled(answer: Answer) -> str:
+    """An answer without what goes on meanwhile: sizes, paths, and what the root log has by now."""
+    text = VARYING.sub("*", answer.body.decode().replace("\\n", "\n"))
+    text = re.sub(r',"root":.*', "", text)
+    return re.sub(r'"\*"(,"\*")+', '"*"', re.sub(r"\d+", "0", text))
 
 
 @pytest.mark.parametrize("origin", ["https://shown.example", "https://other.example"])
