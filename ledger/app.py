@@ -56,7 +56,7 @@ class Application:
         self._ready: str | None = "starting"
         access = Access(self._recall, self._resolve, self._local_operator, rates)
         self.service = Service(self._ledger, access, self._roots, settings.verifier, self._why_not_ready)
-        self._metrics = metrics = Metrics()
+        metrics = Metrics()
         self.litestar = _litestar(self.service, metrics, _cors(settings))
         front = Front(
             self.service,
@@ -68,17 +68,13 @@ class Application:
             settings.cors_origins,
         )
         behind = cast(ASGIApp, self.litestar)
-        self.hot = Observe(front, behind, metrics, settings.key_headers, access_log=settings.access_log)
+        self.shell = Observe(front, behind, metrics, settings.key_headers, access_log=settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await self.hot(scope, receive, send)
-
-    def count_refusal(self, status: int) -> None:
-        """A connection was refused with this status before there was a request."""
-        self._metrics.count_refusal(status)
+            await self.shell(scope, receive, send)
 
     async def start(self) -> None:
         self._ledger.start()

@@ -106,9 +106,7 @@ def serve(settings: Settings) -> None:
     with sole_writer(settings):
         application = Application(settings)
         bounds = Bounds(_room_for(settings.max_connections), settings.request_timeout, settings.idle_timeout)
-        server = uvicorn.Server(
-            server_config(application, Connections(bounds, application.hot, application.count_refusal))
-        )
+        server = uvicorn.Server(server_config(application, Connections(bounds, application.shell)))
         # The operator's socket is for a directory that this process alone may write to; others may write to a database.
         sockets = [_listen_tcp(settings)] if settings.shared else [_listen_tcp(settings), _listen_unix(settings)]
         # For a signal before the server listens to signals itself, and for the one that it raises again after it has

@@ -17,19 +17,18 @@ notes the instant of the last sweep: each bound of time is kept to within two sw
 
 import asyncio
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ledger.log.errors import LedgerError, MalformedRequestError, TooLargeError, UnavailableError
 from ledger.web.errors import HeadTooLargeError, TooSlowError, UnsupportedEncodingError, UrlTooLongError
-from ledger.web.exchange import Exchange, Headers, written
-from ledger.web.front import MAX_BODY_BYTES
-from ledger.web.observe import Incoming, Observe
+from ledger.web.exchange import Exchange, written
+from ledger.web.front import MAX_BODY_BYTES, Headers
+from ledger.web.observe import NO_SNIFFING, Incoming, Observe
 from ledger.web.problems import problem
 from ledger.web.target import plain_target, wrong_target
 
@@ -62,11 +61,10 @@ class Bounds:
 class Connections:
     """All connections of a server: the clock of their bounds, and the memory that they hold."""
 
-    def __init__(self, bounds: Bounds, hot: Observe, refused: Callable[[int], None]) -> None:
-        """`hot` answers what needs no ASGI. `refused` is told the status of each refusal, since no route counts it."""
+    def __init__(self, bounds: Bounds, shell: Observe) -> None:
+        """`shell` answers what needs no ASGI, and counts refusals, since no route does."""
         self.bounds = bounds
-        self.hot = hot
-        self.refused = refused
+        self.shell = shell
         self.now = 0.0
         self.held = 0
         self.interval = min(1.0, bounds.patience / 4, bounds.idle / 4)
@@ -270,7 +268,7 @@ class Connection(HttpToolsProtocol):
             return None
         parser = self.parser
         target = plain_target(parser.get_method(), self.url)
-        hit = None if target is None else self._shared.hot.pick(target.method, target.path)
+        hit = None if target is None else self._shared.shell.pick(target.method, target.path)
         if target is None or hit is None:
             return None
         keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
@@ -325,13 +323,12 @@ class Connection(HttpToolsProtocol):
 
     async def _answer(self, exchange: Exchange) -> None:
         try:
-            method, path, query = exchange.target
             body = b"".join(exchange.chunks)
-            request = Incoming(method, path, query, exchange.headers, self.server, self.client, body)
-            answer, asked = await self._shared.hot.answer(exchange.hit, request)
+            request = Incoming(exchange.target, exchange.headers, self.server, self.client, body)
+            answer, further = await self._shared.shell.answer(exchange.hit, request)
             if not exchange.disconnected:
                 defaults = self.server_state.default_headers
-                self.transport.write(written(answer, asked, defaults, close=not exchange.keep_alive))
+                self.transport.write(written(answer, further, defaults, close=not exchange.keep_alive))
                 exchange.response_complete = True
         finally:
             if not exchange.response_complete:
@@ -441,7 +438,7 @@ class Connection(HttpToolsProtocol):
         self._said = True
         if self._last_words is not None:
             status, text = self._last_words
-            self._shared.refused(status)
+            self._shared.shell.count_refusal(status)
             self.transport.write(text)
         self.transport.write_eof()
         self._since = self._shared.now
@@ -452,17 +449,8 @@ class Connection(HttpToolsProtocol):
         request_id = os.urandom(16).hex()
         path = unquote_to_bytes(self.url.partition(b"?")[0][:200]).decode("utf-8", "replace")
         answer = problem(refusal, instance=path, request_id=request_id)
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", answer.content_type.encode()),
-            (b"content-length", str(len(answer.body)).encode()),
-            *((name.encode(), value.encode()) for name, value in answer.headers),
-            (b"x-request-id", request_id.encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"connection", b"close"),
-        ]
-        head = b"".join(b"%b: %b\r\n" % field for field in headers)
-        return answer.status, STATUS_LINE[answer.status] + head + b"\r\n" + answer.body
+        further = [(b"x-request-id", request_id.encode()), NO_SNIFFING]
+        return answer.status, written(answer, further, self.server_state.default_headers, close=True)
 
 
 def _length(field: tuple[bytes, bytes]) -> int:

@@ -11,12 +11,9 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from ledger.web.asked import Asked
-from ledger.web.front import Hit
+from ledger.web.front import Headers, Hit, headers_of
 from ledger.web.problems import Answer
 from ledger.web.target import Target
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class _Nobody:
@@ -45,14 +42,9 @@ class Exchange:
         self.response_complete = False
 
 
-def written(answer: Answer, asked: Asked, defaults: Headers, *, close: bool) -> bytes:
-    """An answer as it goes over the connection. Names and values are our own, or were checked when they came in."""
-    fields = [
-        f"content-type: {answer.content_type}\r\ncontent-length: {len(answer.body)}\r\n"
-        f"x-request-id: {asked.request_id}\r\nx-trace-id: {asked.trace_id}\r\nx-content-type-options: nosniff\r\n"
-    ]
-    fields += [f"{name}: {value}\r\n" for name, value in answer.headers]
+def written(answer: Answer, further: Headers, defaults: Headers, *, close: bool) -> bytes:
+    """An answer as it goes over the connection, with the headers that the server gives to all."""
+    headers = [*defaults, *headers_of(answer, further)]
     if close:
-        fields.append("connection: close\r\n")
-    shared = [b"%b: %b\r\n" % field for field in defaults]
-    return b"".join([STATUS_LINE[answer.status], *shared, "".join(fields).encode(), b"\r\n", answer.body])
+        headers.append((b"connection", b"close"))
+    return b"".join([STATUS_LINE[answer.status], *[b"%b: %b\r\n" % field for field in headers], b"\r\n", answer.body])

@@ -137,14 +137,21 @@ def _too_large() -> LedgerError:
     return TooLargeError(f"a request body has at most {MAX_BODY_BYTES} bytes; send fewer events at once")
 
 
-async def send_answer(send: Send, answer: Answer, *headers: tuple[bytes, bytes]) -> None:
-    """Send an answer, with further headers of the door."""
-    sent = [
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names and values as a server reads and writes them."""
+
+
+def headers_of(answer: Answer, further: Headers) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, with further ones of the door. All are our own, or were checked when they came in."""
+    return [
         (b"content-type", answer.content_type.encode()),
         (b"content-length", b"%d" % len(answer.body)),
-        *headers,
+        *further,
+        *[(name.encode(), value.encode()) for name, value in answer.headers],
     ]
-    for name, value in answer.headers:
-        sent.append((name.encode(), value.encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": sent})
+
+
+async def send_answer(send: Send, answer: Answer, further: Headers) -> None:
+    """Send an answer as ASGI has it."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers_of(answer, further)})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})

@@ -6,7 +6,7 @@ Nothing here sees a body, a query or a credential; what is logged of a path has 
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
@@ -19,15 +19,19 @@ from prometheus_client.registry import Collector
 
 from ledger.web.asgi import ASGIApp, Message, Receive, Scope, Send
 from ledger.web.asked import Asked, AskedReader
-from ledger.web.front import Front, Hit, send_answer
+from ledger.web.front import Front, Headers, Hit, send_answer
 from ledger.web.problems import Answer, problem, without_token
 from ledger.web.rates import Address
+from ledger.web.target import Target
 
 _log = structlog.get_logger("ledger.access")
 
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds in seconds of the histogram of answer times."""
+
+
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 class Metrics(Collector):
@@ -86,10 +90,8 @@ class _Times:
 class Incoming(NamedTuple):
     """A request with its whole body. Names of headers are in lower case; `server` has no port on a Unix socket."""
 
-    method: str
-    path: str
-    query: bytes
-    headers: Sequence[tuple[bytes, bytes]]
+    target: Target
+    headers: Headers
     server: tuple[str, int | None] | None
     client: Address
     body: bytes
@@ -120,7 +122,7 @@ class Observe:
             if hit is not None:
                 answer = await self._front.answer(hit, asked, path, scope["query_string"], scope["client"], receive)
                 status = answer.status
-                await send_answer(send, answer, *_marks(asked))
+                await send_answer(send, answer, _marks(asked))
             else:
                 scope.setdefault("state", {})["asked"] = asked
                 status = await self._behind(asked, scope, receive, send)
@@ -132,14 +134,18 @@ class Observe:
         """The hot route of a request that `answer` is for."""
         return self._front.pick(method, path)
 
-    async def answer(self, hit: Hit, request: Incoming) -> tuple[Answer, Asked]:
-        """The answer to a whole request for a hot route, without ASGI."""
+    async def answer(self, hit: Hit, request: Incoming) -> tuple[Answer, Headers]:
+        """The answer to a whole request for a hot route, and its further headers, without ASGI."""
         started = time.perf_counter()
-        method, path, query, headers, server, client, body = request
+        (method, path, query), headers, server, client, body = request
         asked = self._reader.read(headers, server)
         answer = await self._front.answer(hit, asked, path, query, client, body)
         self._record(method, path, asked, hit.template, answer.status, time.perf_counter() - started)
-        return answer, asked
+        return answer, _marks(asked)
+
+    def count_refusal(self, status: int) -> None:
+        """A connection was refused with this status before there was a request."""
+        self._metrics.count_refusal(status)
 
     async def _behind(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> int:
         """Let the other door answer; its status."""
@@ -159,7 +165,7 @@ class Observe:
         except Exception as error:
             if answered:
                 raise
-            await send_answer(marked_send, problem(error, instance=scope["path"], request_id=asked.request_id))
+            await send_answer(marked_send, problem(error, instance=scope["path"], request_id=asked.request_id), ())
         return status
 
     def _record(self, method: str, path: str, asked: Asked, route: str, status: int, seconds: float) -> None:
@@ -175,9 +181,9 @@ class Observe:
             )
 
 
-def _marks(asked: Asked) -> tuple[tuple[bytes, bytes], ...]:
+def _marks(asked: Asked) -> Headers:
     return (
         (b"x-request-id", asked.request_id.encode()),
         (b"x-trace-id", asked.trace_id.encode()),
-        (b"x-content-type-options", b"nosniff"),
+        NO_SNIFFING,
     )

@@ -88,7 +88,7 @@ def serve(application: ASGIApp, name: str) -> None:
     # The service's own server bounds its connections; the echo is what the libraries give by themselves.
     connections = None
     if isinstance(application, Application):
-        connections = Connections(Bounds(), application.hot, application.count_refusal)
+        connections = Connections(Bounds(), application.shell)
     uvicorn.Server(server_config(application, connections)).run([listener])
 
 
