@@ -91,6 +91,7 @@ def _silence(site: Site, chance: random.Random) -> int:
     assert site.proxy is not None
     point = chance.choice((network.LOCKED, network.ROWS_END, network.COMMIT, network.COMMITTED))
     site.proxy.set(point, network.hold).wait()
+    # Not to wait for something: this is how long the network says nothing.
     time.sleep(chance.uniform(0.1, 1.5))
     site.proxy.release(lose=chance.random() < 0.5)
     return 1
@@ -113,6 +114,7 @@ def _backends(site: Site, chance: random.Random) -> int:
     ended = 0
     for _ in range(CUTS):
         ended += len(site.ask(_END_SESSIONS))
+        # Not to wait for something: each time what is under way has come another way.
         time.sleep(chance.uniform(0.01, 0.05))
     assert ended, "nobody was connected"
     return CUTS

@@ -17,11 +17,10 @@ from typing import Any
 import httpx
 
 from tests.robustness.following import Outsider
-from tests.robustness.outside import acknowledged_in
+from tests.robustness.outside import PAUSE_SECONDS, acknowledged_in
 from tests.running import Service, event
 
 PATIENCE_SECONDS = 60
-PAUSE_SECONDS = 0.05
 
 
 @dataclass
@@ -90,7 +89,6 @@ class Load:
             else:
                 if self._take(answer, events, tries):
                     break
-            # As somebody waits who has been refused, though for a shorter time.
             time.sleep(PAUSE_SECONDS)
         else:
             self.problems.append(f"{events[0]['call_id']} was not acknowledged within {PATIENCE_SECONDS} s")

@@ -14,6 +14,8 @@ from ledger_verify.errors import VerificationError
 from ledger_verify.merkle import verify_consistency
 
 PATIENCE_SECONDS = 30
+PAUSE_SECONDS = 0.05
+"""Before somebody who was refused asks again: what Retry-After asks for, though shorter."""
 
 
 class Patient(httpx.HTTPTransport):
@@ -26,8 +28,7 @@ class Patient(httpx.HTTPTransport):
             if response.status_code != 503 or time.monotonic() > deadline:
                 return response
             response.close()
-            # As somebody waits who has been refused, though for a shorter time.
-            time.sleep(0.05)
+            time.sleep(PAUSE_SECONDS)
 
 
 class Acknowledged(NamedTuple):
