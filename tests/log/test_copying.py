@@ -209,6 +209,12 @@ def no_root_log(db: Tables) -> None:
         changed(db, f"delete from {table} where log_number = 0")
 
 
+def wrong_signature(db: Tables) -> None:
+    [[checkpoint]] = db.ask("select checkpoint from heads where log_number = 1")
+    digit = "B" if checkpoint[-10] == "A" else "A"
+    changed(db, "update heads set checkpoint = ? where log_number = 1", checkpoint[:-10] + digit + checkpoint[-9:])
+
+
 DAMAGES: dict[str, tuple[Tamper, str]] = {
     **{
         name: (TENANT_ROWS[name][0], words)
@@ -223,10 +229,7 @@ DAMAGES: dict[str, tuple[Tamper, str]] = {
     "the last entry is gone": (delete(SIZE - 1), f"entry {SIZE - 1} "),
     "a tile's interior": (flip_tile("hashes", 1, 9000), "tile 0/1"),
     "a tile's root": (flip_tile("root", 0), "tile 0/0"),
-    "the head of another key": (
-        lambda db: changed(db, "update heads set checkpoint = replace(checkpoint, '+', '/') where log_number = 1"),
-        "the head of localhost/log/",
-    ),
+    "the head of another key": (wrong_signature, "the head of localhost/log/"),
     "no root log": (no_root_log, "there is no root log"),
     "a log that nobody announced": (
         lambda db: changed(db, "update logs set origin = 'elsewhere/log/1' where log_number = 1"),
