@@ -72,6 +72,11 @@ class Keystore:
         """Whether asking for a key can take as long as a network wants."""
         return self._table.remote
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether the next `flush` has something to write."""
+        return bool(self._fresh)
+
     def key_for(self, log_number: int, bucket: bytes, day: int) -> DataKey:
         """The key of a bucket and day, made when there is none yet. Raises DamagedError, and UnavailableError when the
         table cannot be read.
@@ -107,7 +112,7 @@ class Keystore:
 
     def flush(self) -> None:
         """Make all keys durable. Raises UnavailableError; the keys stay fresh then and the next flush tries again."""
-        if not self._fresh:
+        if not self.unsaved:
             return
         with self._table_lock:
             with self._lock:

@@ -7,9 +7,11 @@ There is no timer: a lone entry commits at once, and under load the batches grow
 each submission prepares what it adds, and after it each concludes what its caller gets: one after the other, since the
 same few steps for many events in a row cost less than taking turns with all that a request needs. Small ones do so in
 the event loop's thread, because two threads that both want the interpreter cost a third more than one; what is large,
-or may wait for a network, does so in the writer's. In the transaction the heads are locked; each submission is decided
-in order against a working copy of the state, which holds what is committed and what earlier submissions of the same
-batch did. A refused submission appends nothing and fails alone.
+or may wait for a network, does so in the writer's. The transaction itself is divided alike: a small one on a store of
+our own begins in the event loop's thread, and only its commit, which waits for the disk, is the writer's. In the
+transaction the heads are locked; each submission is decided in order against a working copy of the state, which holds
+what is committed and what earlier submissions of the same batch did. A refused submission appends nothing and fails
+alone.
 
 Who owns what. The queue belongs to the event loop. `Log.committed` is written by the writer thread only, and only after
 a commit; it is one immutable value, so any thread may read it at any time. A working copy lives in one call of
@@ -24,9 +26,9 @@ is served ends all signing.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import structlog
 
@@ -60,6 +62,8 @@ TURN = 64
 """So many of these before the loop gets to do something else: a few milliseconds."""
 
 _Result = TypeVar("_Result")
+_Steps = Generator[None, None, list[_Result]]
+"""What gives a list in the end, and may pause before."""
 
 
 class _Committed(NamedTuple):
@@ -156,7 +160,13 @@ class Sequencer:
                 prepared: list[Prepared | Exception | None] = []
                 async for start, stop in _turns(len(batch)):
                     prepared += map(self._prepared_here, batch[start:stop])
-                results = await loop.run_in_executor(self._writer, self._process, batch, prepared)
+                steps = self._process(batch, prepared)
+                try:
+                    if self._begins_here(batch, prepared):
+                        next(steps)
+                    results = await loop.run_in_executor(self._writer, _rest_of, steps)
+                except StopIteration as end:
+                    results = end.value
                 async for start, stop in _turns(len(batch)):
                     for submission, result in zip(batch[start:stop], results[start:stop], strict=True):
                         self._queued -= submission.weight
@@ -190,16 +200,27 @@ class Sequencer:
             return None
         return attempt(submission.work.prepare)
 
-    def _process(self, batch: Sequence[Submission], prepared: Sequence[Prepared | Exception | None]) -> list[Any]:
-        """What each submission concludes, or why not, or what is left to be concluded; in the writer thread, never
-        raises.
+    def _begins_here(self, batch: Sequence[Submission], prepared: Sequence[Prepared | Exception | None]) -> bool:
+        """Whether a transaction does nothing that takes long or waits, until it commits. The root log's asks the
+        guard.
+        """
+        return (
+            not self._store.shared
+            and not self._keystore.unsaved
+            and sum([submission.weight for submission in batch]) <= 2 * TURN
+            and not any(one is None or (isinstance(one, Prepared) and _touches_root(one)) for one in prepared)
+        )
+
+    def _process(self, batch: Sequence[Submission], prepared: Sequence[Prepared | Exception | None]) -> _Steps[Any]:
+        """What each submission concludes, or why not, or what is left to be concluded; never raises. Where it pauses,
+        the rest waits for the disk and belongs in the writer's thread.
         """
         prepared = [
             attempt(submission.work.prepare) if one is None else one
             for submission, one in zip(batch, prepared, strict=True)
         ]
         ready = [one for one in prepared if isinstance(one, Prepared)]
-        outcomes = iter(self._commit(ready) if ready else ())
+        outcomes = iter((yield from self._commit(ready)) if ready else ())
         return [
             self._concluded(submission, next(outcomes)) if isinstance(one, Prepared) else one
             for submission, one in zip(batch, prepared, strict=True)
@@ -210,8 +231,8 @@ class Sequencer:
             return conclude(submission.work, outcome)
         return _Committed(outcome)
 
-    def _commit(self, batch: Sequence[Prepared]) -> list[Outcome]:
-        """One transaction. Returns an outcome for each submission; never raises."""
+    def _commit(self, batch: Sequence[Prepared]) -> _Steps[Outcome]:
+        """One transaction. Returns an outcome for each submission; never raises. Pauses where the store does."""
         if self._halted is not None:
             return [self._halted] * len(batch)
         # By number, the root log first: when logs are reloaded, its state names the keys that sign the others.
@@ -248,7 +269,7 @@ class Sequencer:
         try:
             # Before the lock, so that the locked head of the root log is never older.
             released = self._read_guard() if ROOT_LOG in by_number else None
-            self._store.append([log.number for log in logs], keys, build)
+            yield from self._store.append_in_steps([log.number for log in logs], keys, build)
         except OutcomeUnknownError as error:
             _log.error("commit_outcome_unknown", error=str(error), logs=[log.origin for log in logs])
             self._reload_all(logs)
@@ -355,6 +376,15 @@ class Sequencer:
                 self._halt_after(error)
                 raise
         log.signer, log.committed = signer, committed
+
+
+def _rest_of(steps: _Steps[Any]) -> list[Any]:
+    """What the steps that are left come to."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        return cast(list[Any], end.value)
 
 
 def _touches_root(submission: Prepared) -> bool:

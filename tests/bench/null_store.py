@@ -90,6 +90,10 @@ class NullStore:
             for batch in build(heads, known):
                 self._write(batch, heads)
 
+    def append_in_steps(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> Iterator[None]:
+        self.append(log_numbers, dedup_keys, build)
+        yield from ()
+
     def _write(self, batch: Batch, heads: Mapping[int, Head]) -> None:
         for side in batch.side:
             match side:

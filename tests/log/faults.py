@@ -8,7 +8,7 @@ once, or after it took effect.
         faults.fail(3, AFTER)       the fourth call from here on
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ledger.log.errors import OutcomeUnknownError, UnavailableError
@@ -108,17 +108,25 @@ class _FaultyStore:
         return lambda *arguments: self.faults.call(f"store.{method}", lambda: real(*arguments))
 
     def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
+        for _ in self.append_in_steps(log_numbers, dedup_keys, build):
+            pass
+
+    def append_in_steps(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> Iterator[None]:
         def staged(heads: Mapping[int, Head], known: Mapping[bytes, Known]) -> Sequence[Batch]:
             self.faults.call("store.append: locked", lambda: None)
             batches = build(heads, known)
             self.faults.call("store.append: built", lambda: None)
-            if self.faults._is_due(COMMIT, BEFORE):
+            # A store that pauses can lose its connection there.
+            if self.store.shared and self.faults._is_due(COMMIT, BEFORE):
                 raise _RollBackError
             return batches
 
         self.faults.call("store.append: begin", lambda: None)
         try:
-            self.store.append(log_numbers, dedup_keys, staged)
+            for _ in self.store.append_in_steps(log_numbers, dedup_keys, staged):
+                if self.faults._is_due(COMMIT, BEFORE):
+                    raise _RollBackError
+                yield
         except _RollBackError:
             raise OutcomeUnknownError("the connection was lost") from None
         if self.faults.failed == COMMIT and self.faults._way == AFTER:

@@ -12,15 +12,19 @@ from ledger.log.store import Batch, Build, Head, Known, Store
 
 
 class AroundStore:
-    """Everything but `append` is the real store's."""
+    """Everything but writing is the real store's."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.transactions: list[int] = []
 
     def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
+        for _ in self.append_in_steps(log_numbers, dedup_keys, build):
+            pass
+
+    def append_in_steps(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> Iterator[None]:
         self.transactions.append(len(log_numbers))
-        self.store.append(log_numbers, dedup_keys, build)
+        return self.store.append_in_steps(log_numbers, dedup_keys, build)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
@@ -40,7 +44,7 @@ class FailingStore(AroundStore):
         self.faults: list[str] = []
         self.reads_fail = False
 
-    def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
+    def append_in_steps(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> Iterator[None]:
         fault = self.faults.pop(0) if self.faults else None
         if fault == "before begin":
             raise UnavailableError("the store cannot be written")
@@ -56,7 +60,7 @@ class FailingStore(AroundStore):
             return batches
 
         try:
-            super().append(log_numbers, dedup_keys, failing)
+            yield from super().append_in_steps(log_numbers, dedup_keys, failing)
         except _RollBackError:
             raise OutcomeUnknownError("the connection was lost") from None
         if fault == "unknown, persisted":

@@ -2,7 +2,8 @@
 """The sequencer: order, natural batches, one entry a call, a bounded queue, an end that loses nothing."""
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ledger.log.errors import ConflictError, InvalidRequestError, NotFoundError,
 from ledger.log.events.logs import LedgerVerified
 from ledger.log.report import dedup_keys
 from ledger.log.sequencer import MAX_BATCH_EVENTS
+from ledger.log.store import Batch, Build, Head, Known, Store
 from ledger.log.submission import Appended, Part
 from ledger.log.working_copy import Decide, Draft, Moment
 from tests.log.stores import AroundStore
@@ -56,6 +58,37 @@ def test_what_is_submitted_while_a_transaction_runs_shares_the_next_one(counted:
     assert transactions(counted) == [1]
     counted.report("a")
     assert transactions(counted) == [1, 1]
+
+
+class Watched(AroundStore):
+    """Notes in which thread each step of writing runs."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.threads: list[str] = []
+
+    def append_in_steps(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> Iterator[None]:
+        def watched(heads: Mapping[int, Head], known: Mapping[bytes, Known]) -> Sequence[Batch]:
+            self.threads.append(threading.current_thread().name.split("_")[0])
+            return build(heads, known)
+
+        yield from super().append_in_steps(log_numbers, dedup_keys, watched)
+        self.threads.append(threading.current_thread().name.split("_")[0])
+
+
+def test_only_what_is_small_and_waits_for_nobody_is_written_by_the_loop_and_never_committed(
+    open_world: Callable[..., World],
+) -> None:
+    writer, loop = "ledger-writer", threading.current_thread().name
+    with open_world(wrap=Watched) as world:
+        threads = world.ledger.store.threads
+        here = writer if world.ledger.store.shared else loop
+        world.report("a")  # makes a data key, which has to be durable first
+        world.report("b")
+        world.together(*(adding(1) for _ in range(100)))
+        world.together(*(adding(1) for _ in range(200)))
+        world.append(checked(1), log=world.ledger.root)
+        assert threads == [writer, writer, here, writer, here, writer, writer, writer, writer, writer]
 
 
 def test_decision_sees_clock_index_and_state_of_its_turn(world: World) -> None:

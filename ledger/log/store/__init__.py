@@ -13,6 +13,10 @@ whole or not at all:
 A batch for a log that was not named makes that log: its LogRecord is among the side rows (ConflictError when it
 exists).
 
+`append_in_steps` is the same as a generator, for who must not be held up. It may pause once, when nothing is left but
+the commit; the thread that goes on need not be the one that began. Who drops it there, rolls back. A store that other
+processes write to, too, has to wait from the beginning, and does not pause.
+
 `build` may be called again with fresher heads, or with more dedup keys known, so it must not keep anything of an
 earlier call: a store may leave it to its unique index to find that a key is taken, and look up only then. What is
 committed was built with all of them known.
@@ -169,7 +173,7 @@ Build = Callable[[Mapping[int, Head], Mapping[bytes, Known]], Sequence[Batch]]
 
 
 class Store(Protocol):
-    """See the module's text for `append`. Every method may raise UnavailableError."""
+    """See the module's text for the first two. Every method may raise UnavailableError."""
 
     @property
     def shared(self) -> bool:
@@ -177,6 +181,10 @@ class Store(Protocol):
         ...
 
     def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None: ...
+
+    def append_in_steps(
+        self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build
+    ) -> Iterator[None]: ...
 
     def logs(self) -> list[LogRecord]: ...
 

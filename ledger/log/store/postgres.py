@@ -126,6 +126,10 @@ class PostgresStore:
         with self._write_lock:
             self._writer.append(log_numbers, dedup_keys, build)
 
+    def append_in_steps(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> Iterator[None]:
+        self.append(log_numbers, dedup_keys, build)
+        yield from ()
+
     def put_note(self, name: str, text: str) -> None:
         if self._read_only:
             raise UnavailableError("the store is open for reading only")

@@ -167,6 +167,10 @@ class SqliteStore:
     # Writing
 
     def append(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> None:
+        for _ in self.append_in_steps(log_numbers, dedup_keys, build):
+            pass
+
+    def append_in_steps(self, log_numbers: Sequence[int], dedup_keys: Sequence[bytes], build: Build) -> Iterator[None]:
         with self._write_lock:
             connection = self._begin()
             try:
@@ -174,6 +178,7 @@ class SqliteStore:
                 batches = build(heads, self._known(connection, dedup_keys))
                 for batch in batches:
                     self._write(connection, batch, heads.get(batch.log_number))
+                yield
             except BaseException as error:
                 self._rollback(connection)
                 if isinstance(error, sqlite3.IntegrityError):

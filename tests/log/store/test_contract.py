@@ -2,7 +2,7 @@
 """What every store must do."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -75,6 +75,28 @@ def test_append_sees_the_head_and_the_known_keys(store: Store) -> None:
         {keys[0]: Known(2, event_id(2), b"r2"), keys[1]: Known(5, event_id(5), b"r5")},
     )
     assert [row.dedup for row in store.rows(1, 6, 10)] == [keys[2]]
+
+
+def test_append_in_steps_pauses_before_the_commit_or_not_at_all(store: Store) -> None:
+    before = contents(store)
+
+    def append() -> Iterator[None]:
+        return store.append_in_steps([1], [], lambda heads, known: [Batch(1, head(2), [row(1)], [])])
+
+    steps = append()
+    assert contents(store) == before
+    if store.shared:
+        assert list(steps) == []
+    else:
+        next(steps)
+        assert contents(store) == before
+        steps.close()  # type: ignore[attr-defined]
+        assert contents(store) == before
+        steps = append()
+        next(steps)
+        with ThreadPoolExecutor(1) as another:
+            assert another.submit(list, steps).result() == []
+    assert store.head(1) == head(2)
 
 
 def test_any_number_of_dedup_keys_can_be_looked_up(store: Store) -> None:
