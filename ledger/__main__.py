@@ -15,6 +15,7 @@ _COMMANDS = {
     "import": "Report events from a file",
     "keys": "Create, list and revoke API keys",
     "export": "Write a range of the log for an auditor",
+    "erase": "Destroy sealed values, by data subject, age, event or field",
     "check": "Derive everything again from the stored bytes",
     "root": "Daily roots",
     "backup": "Write the whole ledger but its keys to a folder, beside the service",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The composition root: the one place where layers meet. Everything is made here and passed in."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from litestar.di import Provide
 from ledger.deployment import FIRST_TENANT, clock, open_ledger
 from ledger.jobs import schedule
 from ledger.log.days import DayDocument
+from ledger.log.erasure import finish_all
 from ledger.log.errors import LedgerError, UnavailableError
 from ledger.log.receipts import Receipt
 from ledger.log.report import Report
@@ -23,7 +25,7 @@ from ledger.settings import Settings
 from ledger.tenant import routes as key_routes
 from ledger.tenant.keys import KeyResolver, require_live
 from ledger.tenant.state import Key
-from ledger.web import description, events, health, receipts, refusals, signing_keys, tiles, transparency
+from ledger.web import description, erasures, events, health, receipts, refusals, signing_keys, tiles, transparency
 from ledger.web.access import Access, Principal
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
 from ledger.web.doors import answer_response, asked_of, provide_principal, provide_service
@@ -78,6 +80,8 @@ class Application:
 
     async def start(self) -> None:
         self._ledger.start()
+        # In a thread, since it can take as long as what is left to be erased.
+        await asyncio.to_thread(finish_all, self._ledger)
         if self._scheduler is not None:
             self._scheduler.start()
         self._ready = None
@@ -159,6 +163,7 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             transparency.list_roots, transparency.get_root, transparency.close_root, transparency.post_root_verify,
             signing_keys.list_signing_keys, signing_keys.get_signing_key, signing_keys.rotate_signing_key,
             transparency.run_check, transparency.get_check,
+            erasures.post_erasure, erasures.delete_payloads,
             key_routes.create_key, key_routes.list_keys, key_routes.delete_key, key_routes.validate_key,
         ],
     )  # fmt: skip
@@ -166,6 +171,7 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
         {
             ("POST", "/api/v1/events"): Report,
             ("POST", "/api/v1/events/search"): events.EventSearch,
+            ("POST", "/api/v1/erasures"): erasures.ErasureRequest,
             ("POST", "/api/v1/keys"): key_routes.NewKeyRequest,
             ("POST", "/api/v1/keys/validate"): key_routes.ValidateRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
@@ -188,6 +194,8 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
         },
         refused={
             ("POST", "/api/v1/events"): (409,),
+            ("POST", "/api/v1/erasures"): (404, 409),
+            ("DELETE", "/api/v1/events/payloads"): (409,),
             ("POST", "/api/v1/keys"): (409,),
             ("DELETE", "/api/v1/keys/{key_id}"): (409,),
             ("POST", "/api/v1/transparency/roots"): (409,),

@@ -20,14 +20,18 @@ TIMEOUT_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def operator_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client that acts as the operator. Raises ConfigurationError when there is no ledger to act on."""
+async def operator_client(
+    settings: Settings, seconds: float | None = TIMEOUT_SECONDS
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client that acts as the operator and waits `seconds` for an answer. Raises ConfigurationError where there
+    is no ledger to act on.
+    """
     with ExitStack() as stack:
         try:
             stack.enter_context(sole_writer(settings))
         except InUseError:
             transport = httpx.AsyncHTTPTransport(uds=str(settings.socket))
-            client = httpx.AsyncClient(transport=transport, base_url="http://ledger", timeout=TIMEOUT_SECONDS)
+            client = httpx.AsyncClient(transport=transport, base_url="http://ledger", timeout=seconds)
             async with client:
                 yield client
             return

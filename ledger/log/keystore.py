@@ -11,7 +11,7 @@ leaves a key that nothing uses; the other order would leave entries that nobody 
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
-from ledger.log.errors import DamagedError
-from ledger.log.store.keys import KeyTable, SealedKey
+from ledger.log.errors import DamagedError, UnavailableError
+from ledger.log.store.keys import KeyTable, RetiredKey, SealedKey
 from ledger.log.vault import Vault
 
 CACHE_KEYS = 4096
@@ -64,7 +64,7 @@ class Keystore:
         self._box = SecretBox(vault.derive("keystore"))
         self._lock = threading.Lock()
         self._table_lock = threading.Lock()
-        self._by_bucket: OrderedDict[Bucket, DataKey] = OrderedDict()
+        self._by_bucket: OrderedDict[Bucket, tuple[DataKey, int]] = OrderedDict()
         self._fresh: dict[Bucket, DataKey] = {}
 
     @property
@@ -77,17 +77,20 @@ class Keystore:
         """Whether the next `flush` has something to write."""
         return bool(self._fresh)
 
-    def key_for(self, log_number: int, bucket: bytes, day: int) -> DataKey:
+    def key_for(self, log_number: int, bucket: bytes, day: int, as_of: int) -> DataKey:
         """The key of a bucket and day, made when there is none yet. Raises DamagedError, and UnavailableError when the
         table cannot be read.
+
+        `as_of` is the log's newest governing entry that the caller knows. Every erasure is one, so a key that is
+        remembered from before it may have been retired, and the table is asked again.
         """
         name = (log_number, bucket, day)
-        key = self._remembered(name)
+        key = self._remembered(name, as_of)
         if key is not None:
             return key
         with self._table_lock:
             # Somebody else may have been faster.
-            key = self._remembered(name)
+            key = self._remembered(name, as_of)
             if key is not None:
                 return key
             found = self._table.of_bucket(*name)
@@ -96,19 +99,66 @@ class Keystore:
                     key = DataKey(found[0], self._open(found[1]))
                 else:
                     key = self._fresh[name] = DataKey(os.urandom(16), os.urandom(32))
-                self._by_bucket[name] = key
+                self._by_bucket[name] = key, as_of
                 # A fresh key must stay until it is written: dropping it would make a second key, which is harmless, but
                 # also lose the first.
                 if len(self._by_bucket) > CACHE_KEYS and (oldest := next(iter(self._by_bucket))) not in self._fresh:
                     del self._by_bucket[oldest]
                 return key
 
-    def _remembered(self, name: Bucket) -> DataKey | None:
+    def _remembered(self, name: Bucket, as_of: int) -> DataKey | None:
         with self._lock:
-            key = self._by_bucket.get(name)
-            if key is not None:
-                self._by_bucket.move_to_end(name)
-            return key
+            found = self._by_bucket.get(name)
+            # A fresh key is in no table yet, so nobody can have retired it.
+            if found is None or (found[1] != as_of and name not in self._fresh):
+                return None
+            self._by_bucket.move_to_end(name)
+            return found[0]
+
+    def require_usable(self, key_ids: Iterable[bytes]) -> None:
+        """Raises UnavailableError when one of the keys was retired or destroyed since it was asked for."""
+        with self._table_lock:
+            with self._lock:
+                fresh = {key.key_id for key in self._fresh.values()}
+            for key_id in set(key_ids) - fresh:
+                if not self._table.is_usable(key_id):
+                    raise UnavailableError("values of the same kind are being erased; nothing of yours was taken")
+
+    # Erasing
+
+    def in_bucket(self, log_number: int, bucket: bytes) -> list[bytes]:
+        """Ids of all keys of a bucket. Raises UnavailableError, as all that follow."""
+        with self._table_lock:
+            return self._table.in_bucket(log_number, bucket)
+
+    def before_day(self, log_number: int, day: int) -> list[bytes]:
+        """Ids of all keys of a log for days before this one."""
+        with self._table_lock:
+            return self._table.before_day(log_number, day)
+
+    def retire(self, key_ids: Sequence[bytes], size: int) -> None:
+        """Have nothing more sealed under these keys: by this process from now on, by others once they know of a
+        governing entry that comes later than this. `size` is that of the log.
+        """
+        with self._table_lock:
+            self._table.retire(key_ids, size)
+            self._forget(key_ids)
+
+    def retired(self) -> list[RetiredKey]:
+        with self._table_lock:
+            return self._table.retired()
+
+    def destroy(self, key_ids: Sequence[bytes]) -> None:
+        """Whatever is still sealed under these keys can never be opened again."""
+        with self._table_lock:
+            self._table.destroy(key_ids)
+            self._forget(key_ids)
+
+    def _forget(self, key_ids: Sequence[bytes]) -> None:
+        gone = set(key_ids)
+        with self._lock:
+            for name in [name for name, (key, _) in self._by_bucket.items() if key.key_id in gone]:
+                del self._by_bucket[name]
 
     def flush(self) -> None:
         """Make all keys durable. Raises UnavailableError; the keys stay fresh then and the next flush tries again."""

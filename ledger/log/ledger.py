@@ -29,7 +29,7 @@ from ledger.log.startup import check_before_signing, newest_commitment, require_
 from ledger.log.store import ROOT_LOG, Head, LogRecord, Secret, Store
 from ledger.log.tree import TileCache, Tree
 from ledger.log.vault import Vault
-from ledger.log.working_copy import Committed, Draft, Log, WorkingCopy
+from ledger.log.working_copy import Committed, Draft, Log, Moment, WorkingCopy
 from ledger.tlog.edge import Edge
 from ledger.tlog.merkle import EMPTY_ROOT
 from ledger.tlog.note import SigningKey, parse_vkey
@@ -44,7 +44,7 @@ _Result = TypeVar("_Result")
 
 PEPPER_BYTES = 32
 _EMPTY_HEAD = Head(0, EMPTY_ROOT, "", -1, 0)
-_DAY = 86_400_000
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,15 +232,30 @@ class Ledger:
     def data_key(self, log: Log, subject: str | None, now: int) -> DataKey:
         return data_key(self.keystore, log, subject, now)
 
+    def require_keys(self, moment: Moment, seen: int, drafts: Sequence[Draft]) -> None:
+        """Under the lock: no key that drafts were sealed under was retired since `seen` was the newest governing entry.
+        Raises UnavailableError.
+        """
+        if moment.state.governing != seen:
+            self.keystore.require_usable([draft.data_key for draft in drafts if draft.data_key is not None])
+
     def close(self) -> None:
         self.keystore.close()
         self.store.close()
 
 
+STANDARD = b"class\x00standard"
+
+
+def subject_bucket(subject: str) -> bytes:
+    """What the keys of a data subject are found by, before it is digested."""
+    return b"subject\x00" + subject.encode()
+
+
 def data_key(keystore: Keystore, log: Log, subject: str | None, now: int) -> DataKey:
     """The day's key for what belongs to a data subject, or to nobody in particular."""
-    bucket = b"class\x00standard" if subject is None else b"subject\x00" + subject.encode()
-    return keystore.key_for(log.number, log.digest(bucket), now // _DAY)
+    bucket = STANDARD if subject is None else subject_bucket(subject)
+    return keystore.key_for(log.number, log.digest(bucket), now // DAY_MS, log.committed.state.governing)
 
 
 FirstDrafts = Callable[[Log], Sequence[Draft]]

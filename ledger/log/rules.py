@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
 from functools import lru_cache
+from operator import lt
 from typing import Any
 
 import msgspec
@@ -31,10 +32,14 @@ from ledger.tlog.note import is_key_name, parse_vkey
 from ledger.tlog.text import parse_base64, parse_hash
 
 MAX_TEXT = 200
+MAX_RANGES = 2000
+"""In one `disclosure.erased`; a longer list is split over several."""
+MAX_POINTERS = 64
 
 _TEXT = re.compile(r"[ -~]{1,200}")
 _ACTOR = re.compile(r"operator|key:[ -~]{1,196}")
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
+_POINTER = re.compile(r"/data/[!-~]{1,195}")
 
 # Of all entries of a log it is the same.
 _is_origin = lru_cache(maxsize=1024)(is_key_name)
@@ -142,6 +147,20 @@ def _is_date(value: Any) -> bool:
     return False
 
 
+def _are_ranges(value: Any) -> bool:
+    """From 1 to MAX_RANGES of them, each with something in it, ascending and apart."""
+    bounds = [bound for pair in value for bound in pair]
+    return 0 < len(value) <= MAX_RANGES and all(map(_is_integer, bounds)) and all(map(lt, bounds, bounds[1:]))
+
+
+def _are_pointers(value: Any) -> bool:
+    return (
+        0 < len(value) <= MAX_POINTERS
+        and all(_POINTER.fullmatch(pointer) for pointer in value)
+        and all(map(lt, value, value[1:]))
+    )
+
+
 def _parses(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
     def holds(value: Any) -> bool:
         try:
@@ -163,7 +182,7 @@ def _known_to_types(value: Any) -> bool:
 
 
 _FIELDS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("v", "kind", "role", "env", "verdict", "mode"), _known_to_types),
+    **dict.fromkeys(("v", "kind", "role", "env", "verdict", "mode", "grounds"), _known_to_types),
     **dict.fromkeys(("label", "tool_args", "principal", "reason", "result"), _known_to_types),
     **dict.fromkeys(("as_of", "size", "first_index", "max_commit_delay"), _is_integer),
     "count": lambda value: _is_integer(value) and value > 0,
@@ -178,5 +197,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "previous": _is_date,
     "expires_at": _parses(parse_time),
     "actor": _matches(_ACTOR),
+    "ranges": _are_ranges,
+    "pointers": _are_pointers,
     "contracts": lambda value: all(next(_broken_fields(contract), None) is None for contract in value),
 }

@@ -19,7 +19,7 @@ import os
 import re
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256, shake_256
 from typing import Annotated, NamedTuple
@@ -108,6 +108,22 @@ def sealed_members(pointer: str, commitments: Mapping[str, Commitment]) -> Seale
     return SealedHere({at[len(prefix) :]: found for at, found in commitments.items() if at.startswith(prefix)})
 
 
+def commitments_of(event: msgspec.Struct) -> list[tuple[str, str]]:
+    """Pointer and digest of every commitment in an event."""
+    found = []
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if isinstance(value, Commitment):
+            found.append((f"/data/{name}", value.digest))
+        elif isinstance(value, dict):
+            for member, commitment in value.items():
+                if isinstance(commitment, Commitment):
+                    found.append((f"/data/{name}/{member}", commitment.digest))
+                else:
+                    found.append((f"/data/{name}", commitment))
+    return found
+
+
 class Sealed(NamedTuple):
     """The fields of one event, sealed: their commitments by pointer, and what the blob is made of."""
 
@@ -122,8 +138,7 @@ class Sealed(NamedTuple):
         """The blob of all disclosures: nonce and ciphertext, bound to `context`; None when there are none."""
         if not self.fields:
             return None
-        values = {pointer.removeprefix(_ARGUMENT): bytes(value) for pointer, value in self.fields}
-        return self.nonce + key.aead.encrypt(self.nonce, _blob_encoder.encode((self.salts, values)), context)
+        return encrypted(_kept(self.salts, self.fields), key, context, self.nonce)
 
 
 def seal(fields: Sequence[Field]) -> Sealed:
@@ -166,29 +181,64 @@ def _spaced_salts(salts: bytes, count: int) -> bytes | bytearray:
     return spaced
 
 
+def encrypted(kept: bytes, key: DataKey, context: bytes, nonce: bytes) -> bytes:
+    """A blob: nonce and ciphertext, bound to `context`. A nonce is used once with a key."""
+    return nonce + key.aead.encrypt(nonce, kept, context)
+
+
+def decrypted(blob: bytes, key: DataKey, context: bytes) -> bytes:
+    """What is in a blob. Raises DamagedError when it does not open under this key."""
+    try:
+        return key.aead.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
+    except (InvalidTag, ValueError) as error:
+        raise DamagedError("the stored disclosures do not open under their key") from error
+
+
 def decrypt(blob: bytes, key: DataKey, context: bytes) -> list[str]:
     """The disclosures D in a blob, in pointer order.
 
     Raises DamagedError when they do not open under this key, and what `kept_disclosures` raises.
     """
-    try:
-        text = key.aead.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
-    except (InvalidTag, ValueError) as error:
-        raise DamagedError("the stored disclosures do not open under their key") from error
-    return [_base64url(bytes(disclosure)).decode() for disclosure in kept_disclosures(text)]
+    return [_base64url(bytes(text)).decode() for text in kept_disclosures(decrypted(blob, key, context))]
 
 
-def kept_disclosures(text: bytes) -> Sequence[bytes | msgspec.Raw]:
+def _kept(salts: bytes, fields: Sequence[Field]) -> bytes:
+    return _blob_encoder.encode((salts, {pointer.removeprefix(_ARGUMENT): bytes(value) for pointer, value in fields}))
+
+
+def _kept_fields(kept: bytes) -> tuple[bytes, list[Field]]:
+    """Salts and fields in a decrypted blob of the newer form."""
+    salts, values = _blob_decoder.decode(kept)
+    return salts, [(name if name.startswith("/") else _ARGUMENT + name, value) for name, value in values.items()]
+
+
+def kept_disclosures(kept: bytes) -> Sequence[bytes | msgspec.Raw]:
     """The JSON arrays of the disclosures in a decrypted blob, in pointer order. Raises ValueError or
     msgspec.MsgspecError when it holds something else.
     """
-    if text.startswith(b"["):
-        return _old_blob_decoder.decode(text)
-    salts, values = _blob_decoder.decode(text)
-    # Pointer order, so that what is shown needs no sorting.
-    fields = [(name if name.startswith("/") else _ARGUMENT + name, value) for name, value in values.items()]
+    if kept.startswith(b"["):
+        return _old_blob_decoder.decode(kept)
+    salts, fields = _kept_fields(kept)
     texts = _disclosure_texts(salts, fields)
+    # Pointer order, so that what is shown needs no sorting.
     return [text for _, text in sorted(zip([pointer for pointer, _ in fields], texts, strict=True))]
+
+
+def kept_without(kept: bytes, pointers: Container[str]) -> bytes | None:
+    """The contents of a decrypted blob without the fields at these pointers, None when nothing is left. Raises
+    ValueError or msgspec.MsgspecError when it holds something else.
+    """
+    if kept.startswith(b"["):
+        texts = [
+            text for text in _old_blob_decoder.decode(kept) if _disclosure_decoder.decode(text).pointer not in pointers
+        ]
+        return b"[" + b",".join(texts) + b"]" if texts else None
+    salts, fields = _kept_fields(kept)
+    spaced = _spaced_salts(salts, len(fields))
+    left = [(at, field) for at, field in enumerate(fields) if field[0] not in pointers]
+    # Salts that come from one seed come out of it in order, so with a gap they can no longer be kept as the seed.
+    own = b"".join([bytes(spaced[33 * at : 33 * at + SALT_BYTES]) for at, _ in left])
+    return _kept(own, [field for _, field in left]) if left else None
 
 
 class Disclosure(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):

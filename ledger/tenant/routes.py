@@ -98,6 +98,8 @@ async def create_key(
     expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now)
     if expires_at is not None and expires_at <= now:
         raise InvalidRequestError.at(["body", "expires_at"], "lies in the past")
+    # Before the data key is looked up.
+    seen = log.committed.state.governing
     new = draft_key(
         ledger.vault,
         log,
@@ -117,6 +119,7 @@ async def create_key(
 
     def decide(moment: Moment) -> list[Draft]:
         principal.recheck(moment)
+        ledger.require_keys(moment, seen, [draft])
         return [draft]
 
     keys = [] if draft.dedup is None else [draft.dedup]

@@ -22,6 +22,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "events:read": frozenset({"owner", "auditor", "agent"}),
     "log:read": frozenset({"owner", "auditor"}),
     "payload:read": frozenset({"owner", "auditor"}),
+    "payload:erase": frozenset({"owner"}),
     "keys:read": frozenset({"owner", "auditor"}),
     "keys:write": frozenset({"owner"}),
     "log:check": frozenset({"owner", "auditor"}),
@@ -29,7 +30,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "keys:rotate": frozenset({"owner"}),
     "root:rotate": frozenset({"operator"}),
 }
-WHOLE_TENANT = frozenset({"keys:rotate"})
+WHOLE_TENANT = frozenset({"keys:rotate", "payload:erase"})
 """What concerns every environment, and so needs a credential for all of them."""
 
 

@@ -117,10 +117,13 @@ class _Reporting(msgspec.Struct, frozen=True):
 
     def prepare(self) -> Prepared:
         ledger, principal = self.service.ledger, self.principal
+        # Before any key is looked up.
+        seen = principal.log.committed.state.governing
         drafts = draft_report(ledger, principal.log, self.report, self.reporter, ledger.clock())
 
         def decide(moment: Moment) -> list[Draft]:
             principal.recheck(moment)
+            ledger.require_keys(moment, seen, drafts)
             return drafts
 
         return Prepared([Part(principal.log, decide)], dedup_keys(drafts))

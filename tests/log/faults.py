@@ -19,7 +19,7 @@ BEFORE, AFTER = "before it took effect", "after it took effect"
 
 COMMIT = "store.append: commit"
 
-_OF_KEYS = ("of_bucket", "of_id", "insert")
+_OF_KEYS = ("of_bucket", "of_id", "insert", "in_bucket", "before_day", "is_usable", "retire", "retired", "destroy")
 _OF_GUARD = ("read", "advance", "require_holder")
 
 

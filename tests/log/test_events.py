@@ -89,9 +89,16 @@ def test_page_lists_the_values_that_the_types_allow() -> None:
         for field in msgspec.structs.fields(struct):
             if get_origin(field.type) is Literal and field.name != "v":
                 allowed.setdefault(field.name, set()).update(get_args(field.type))
-    assert set(allowed) == {"kind", "verdict", "mode", "env", "role"}
+    assert set(allowed) == {"kind", "verdict", "mode", "env", "role", "grounds"}
     for value in set().union(*allowed.values()):
         assert f"`{value}`" in text, value
+
+
+LISTS: dict[str, Any] = {
+    "contracts": [{"id": "c", "type": "pre", "tool": "t", "mode": "enforce"}],
+    "ranges": [[2, 3], [5, 8]],
+    "pointers": ["/data/reason"],
+}
 
 
 def sample(struct: type[Event]) -> Event:
@@ -106,8 +113,8 @@ def sample(struct: type[Event]) -> Event:
             given[field.name] = sealed
         elif any(get_origin(kind) is dict for kind in kinds):
             given[field.name] = {"amount": sealed}
-        elif get_origin(field.type) is list:
-            given[field.name] = [{"id": "c", "type": "pre", "tool": "t", "mode": "enforce"}]
+        elif any(get_origin(kind) is list for kind in (field.type, *kinds)):
+            given[field.name] = LISTS[field.name]
         else:
             given[field.name] = 3 if int in kinds else "text"
     return msgspec.convert(given, struct)

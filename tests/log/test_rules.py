@@ -16,6 +16,20 @@ from ledger.log.rules import SUBJECT, read_foreign_leaf
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
 ENTRIES = [case for case in json.loads((VECTORS / "entries.json").read_text())["cases"] if case["ok"]]
 BY_TYPE = {json.loads(case["entry"])["type"]: json.loads(case["entry"]) for case in ENTRIES}
+BY_TYPE["disclosure.erased"] = {
+    name: BY_TYPE["log.created"][name] for name in BY_TYPE["log.created"] if name != "subject"
+} | {
+    "type": "disclosure.erased",
+    "data": {
+        "v": 1,
+        "as_of": 5,
+        "ranges": [[2, 3], [5, 8]],
+        "grounds": "other",
+        "actor": "operator",
+        "pointers": ["/data/reason", "/data/result"],
+        "legal_basis": "GDPR Art. 17(1)(b)",
+    },
+}
 SPARE = "example.com/log/x+d6a07a85+AVnH9nW9bRkKR4bqzTnsEDNcH7yZ8k0Nl0W2xo1Rj0bB"
 
 LATE = "2999-12-31"
@@ -54,6 +68,23 @@ CHANGES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("day.closed", {"date": "20260301"}, {"subject": "20260301"}),
     ("day.closed", {"previous": LATE}, {}),
     ("day.closed", {"previous": "yesterday"}, {}),
+    ("disclosure.erased", {"ranges": []}, {}),
+    ("disclosure.erased", {"ranges": [[2, 2]]}, {}),
+    ("disclosure.erased", {"ranges": [[2, 3], [3, 4]]}, {}),
+    ("disclosure.erased", {"ranges": [[5, 6], [2, 3]]}, {}),
+    ("disclosure.erased", {"ranges": [[2]]}, {}),
+    ("disclosure.erased", {"ranges": [[-1, 3]]}, {}),
+    ("disclosure.erased", {"ranges": [[2 * i, 2 * i + 1] for i in range(2001)]}, {}),
+    ("disclosure.erased", {"pointers": []}, {}),
+    ("disclosure.erased", {"pointers": ["/data/"]}, {}),
+    ("disclosure.erased", {"pointers": ["/data/b", "/data/a"]}, {}),
+    ("disclosure.erased", {"pointers": ["/data/a b"]}, {}),
+    ("disclosure.erased", {"pointers": [f"/data/{i:03}" for i in range(65)]}, {}),
+    ("disclosure.erased", {"grounds": "because"}, {}),
+    ("disclosure.erased", {"legal_basis": ""}, {}),
+    ("disclosure.erased", {"actor": "someone"}, {}),
+    ("disclosure.erased", {"as_of": None}, {}),
+    ("disclosure.erased", {}, {"subject": "x"}),
     ("release.published", {"sha256": "0" * 63 + "G"}, {}),
     ("release.published", {"version": ""}, {"subject": ""}),
 ]

@@ -18,6 +18,7 @@ from ledger.deployment import TENANT_PARTS, open_ledger, open_store
 from ledger.log.check import Report, check_ledger
 from ledger.log.days import DayDocument
 from ledger.log.entry import IdSource, format_uuid, parse_time
+from ledger.log.erasure import Erasure, Result, erase
 from ledger.log.events.tenants import TenantCreated
 from ledger.log.fold import LogsState
 from ledger.log.guard import Guard
@@ -228,6 +229,10 @@ class World:
 
     def close_past_days(self) -> list[str]:
         return self.run(self.roots.close_past_days())
+
+    def erase(self, **wanted: Any) -> Result:
+        erasure = Erasure(**({"grounds": "other", "actor": "operator"} | wanted))
+        return self.run(erase(self.ledger, self.log, erasure, lambda moment: None))
 
     # Looking
 

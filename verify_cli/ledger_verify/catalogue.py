@@ -33,6 +33,7 @@ SEALED_RULES = frozenset(("sealed", "sealed_arguments"))
 GENESIS = "log.genesis"
 HEADS = "heads.committed"
 DAY = "day.closed"
+ERASED = "disclosure.erased"
 
 _AS_OF = {"as_of": "integer"}
 
@@ -49,6 +50,12 @@ EVENT_TYPES: dict[tuple[str, int], EventType] = {
         "origin",
         {**_AS_OF, "origin": "origin", "vkey": "vkey", "previous_vkey": "vkey", "endorsement": "signature"},
         {},
+    ),
+    (ERASED, 1): EventType(
+        "governing",
+        None,
+        {**_AS_OF, "ranges": "ranges", "grounds": "grounds", "actor": "actor"},
+        {"pointers": "pointers", "legal_basis": "text"},
     ),
     (HEADS, 1): EventType("record", None, {"count": "count", "root": "hash"}, {}),
     (DAY, 1): EventType("governing", "date", {**_AS_OF, "date": "date"}, {"previous": "date"}),

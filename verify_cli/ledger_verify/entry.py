@@ -95,6 +95,10 @@ def check_position(entry: Entry, index: int) -> None:
     as_of = entry.data.get("as_of")
     if entry.known is not None and isinstance(as_of, int) and as_of >= index:
         raise VerificationError("as_of does not point back (E4)", got=as_of, want=f"less than {index}")
+    if entry.type == catalogue.ERASED and entry.known is not None:
+        last = shapes.array(shapes.array(entry.data["ranges"], "ranges")[-1], "ranges")[1]
+        if shapes.integer(last, "ranges") > index:
+            raise VerificationError("an erasure names entries that come after it", got=last, want=f"at most {index}")
 
 
 def _check_subject(

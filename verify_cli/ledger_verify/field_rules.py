@@ -25,10 +25,13 @@ from ledger_verify.note import is_key_name, parse_vkey
 
 SEALED = "$sealed"
 MAX_SEALED_MEMBERS = 64
+MAX_RANGES = 2000
+MAX_POINTERS = 64
 
 _TEXT = re.compile(r"[ -~]{1,200}")
 _ARGUMENT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
+_POINTER = re.compile(r"/data/[!-~]{1,195}")
 _CONTRACT_MEMBERS = ("id", "mode", "tool", "type")
 
 Commitments = dict[str, str]
@@ -157,6 +160,36 @@ def _contracts(value: object, what: str) -> None:
             _RULES["mode" if name == "mode" else "text"](member, f"{where}/{name}")
 
 
+def _ranges(value: object, what: str) -> None:
+    ranges = shapes.array(value, what)
+    if not 0 < len(ranges) <= MAX_RANGES:
+        raise MalformedError(f"{what} has a wrong number of ranges", got=len(ranges), want=f"1 to {MAX_RANGES}")
+    last = -1
+    for position, pair in enumerate(ranges):
+        bounds = shapes.array(pair, f"{what}/{position}")
+        if len(bounds) != 2:
+            raise MalformedError(f"{what}/{position} is no range", got=len(bounds), want="two numbers")
+        for bound in bounds:
+            index = shapes.integer(bound, f"{what}/{position}")
+            if index <= last:
+                raise MalformedError(f"{what} does not ascend, or two ranges touch", got=index, want=f"over {last}")
+            last = index
+
+
+def _pointers(value: object, what: str) -> None:
+    pointers = shapes.array(value, what)
+    if not 0 < len(pointers) <= MAX_POINTERS:
+        raise MalformedError(f"{what} has a wrong number of pointers", got=len(pointers), want=f"1 to {MAX_POINTERS}")
+    last = ""
+    for position, item in enumerate(pointers):
+        pointer = shapes.string(item, f"{what}/{position}")
+        if _POINTER.fullmatch(pointer) is None:
+            raise MalformedError(f"{what}/{position} is no pointer into data", got=pointer)
+        if pointer <= last:
+            raise MalformedError(f"{what} does not ascend", got=pointer, want=f"after {last}")
+        last = pointer
+
+
 _RULES: dict[str, Callable[[object, str], object]] = {
     "text": _text,
     "integer": shapes.integer,
@@ -170,6 +203,9 @@ _RULES: dict[str, Callable[[object, str], object]] = {
     "time": lambda value, what: check_time(shapes.string(value, what), what),
     "actor": _actor,
     "contracts": _contracts,
+    "ranges": _ranges,
+    "pointers": _pointers,
+    "grounds": _one_of("subject_request", "retention_expired", "legal_order", "other"),
     "verdict": _one_of("allow", "deny", "would_deny", "pending", "warn", "redact"),
     "mode": _one_of("enforce", "observe"),
     "env": _one_of("production", "staging", "development"),

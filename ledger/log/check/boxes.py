@@ -82,8 +82,10 @@ class VaultCheck:
                 yield f"no log announced the signing key {vkey}"
 
 
-def data_key_problems(keystore: Keystore, exists: Callable[[int], bool]) -> Iterator[str]:
-    """What is wrong with the data keys; `exists` knows whether there is a log with a number."""
+def data_key_problems(keystore: Keystore, exists: Callable[[int], bool], erasures: Mapping[int, int]) -> Iterator[str]:
+    """What is wrong with the data keys. `exists` knows whether there is a log with a number, `erasures` the index of
+    each log's newest record of an erasure.
+    """
     for stored in keystore.all():
         key_id, number = stored.row.key_id.hex(), stored.row.log_number
         if not exists(number):
@@ -92,3 +94,9 @@ def data_key_problems(keystore: Keystore, exists: Callable[[int], bool]) -> Iter
             stored.open()
         except DamagedError as damage:
             yield f"data key {key_id} of log {number}: {damage.message}"
+    for key in keystore.retired():
+        if key.size <= erasures.get(key.log_number, -1):
+            yield (
+                f"what entry {erasures[key.log_number]} of log {key.log_number} says was erased is not destroyed yet: "
+                "unless a service is about it, start one, which finishes it"
+            )

@@ -44,7 +44,7 @@ class Opener:
     def open(self, row: Row) -> list[tuple[str, str]]:
         """Pointer and digest of each disclosure of an entry, in the order in which they are stored.
 
-        Raises DamagedError. A destroyed key is an erasure only where an entry says so, and none does yet.
+        Raises DamagedError. Of what was erased nothing is stored, so a key that is gone is no erasure.
         """
         assert row.data_key is not None and row.sealed is not None
         key = self._key(row.data_key)
@@ -89,7 +89,7 @@ class Opener:
         """Raises DamagedError."""
         stored = self._keystore.stored(key_id)
         if stored is None:
-            raise DamagedError("the data key is gone, and no entry says that it was destroyed")
+            raise DamagedError("the data key is gone, and no entry says that this was erased")
         if stored.row.log_number != self._log_number:
             raise DamagedError(f"the data key is said to be one of log {stored.row.log_number}")
         if len(self._keys) >= CACHED_KEYS:

@@ -6,11 +6,13 @@ columns and the disclosures beside it. `together.py` does both steps for many en
 well.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from ledger.log.check.disclosures import Opener
 from ledger.log.check.findings import MismatchError
 from ledger.log.entry import Envelope, parse_time, parse_uuid
+from ledger.log.erased import NOTHING_ERASED, Erased
 from ledger.log.errors import DamagedError
 from ledger.log.events import Event, Governing
 from ledger.log.events.calls import AgentManifestReported, CallReported
@@ -18,7 +20,7 @@ from ledger.log.events.logs import LogGenesis
 from ledger.log.events.tenants import KeyCreated
 from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.report import call_identity
-from ledger.log.sealed import Commitment
+from ledger.log.sealed import commitments_of
 from ledger.log.store import Row
 from ledger.log.working_copy import DIGEST_BYTES, keyed_digest
 
@@ -28,14 +30,20 @@ BESIDE_THE_LEAF = frozenset({"columns", "disclosures"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The log that entries must belong to. Without a `pepper` keyed digests are left out, and without an `opener`
-    disclosures stay closed.
+    """The log that entries must belong to, and what was erased of them. What lies under a `retired` key may still be
+    there. Without a `pepper` keyed digests are left out, and without an `opener` disclosures stay closed.
     """
 
     number: int
     origin: str
     pepper: bytes | None
     opener: Opener | None
+    erased: Erased = NOTHING_ERASED
+    retired: frozenset[bytes] = frozenset()
+
+    def erased_of(self, row: Row) -> Container[str]:
+        """The pointers of what must not be stored beside an entry any more."""
+        return () if row.data_key in self.retired else self.erased.fields(row.leaf_index)
 
 
 def check_leaf(place: Place, index: int, row: Row, last_id: bytes) -> tuple[Envelope, Event]:
@@ -83,7 +91,8 @@ def _check_digests(place: Place, index: int, row: Row, event: Event) -> None:
     if isinstance(event, CallReported):
         if place.pepper is not None and row.dedup != keyed_digest(place.pepper, call_identity(event)):
             raise MismatchError("columns", index, "column dedup is not that of the call: it could be reported twice")
-        right = _is_digest(row.request)
+        # It would help to guess what was erased.
+        right = row.request is None if place.erased_of(row) else _is_digest(row.request)
     elif isinstance(event, AgentManifestReported):
         right = _is_digest(row.dedup) and row.request == row.dedup
     elif isinstance(event, KeyCreated) and row.dedup is not None:
@@ -100,11 +109,17 @@ def _is_digest(value: bytes | None) -> bool:
 
 
 def _check_disclosures(place: Place, index: int, row: Row, event: Event) -> None:
-    """Whatever is stored must open and fit."""
-    wanted = sorted(_commitments(event))
+    """Whatever is stored must open and fit, and what is not stored must have been erased."""
+    commitments = sorted(commitments_of(event))
+    erased = place.erased_of(row)
+    wanted = [commitment for commitment in commitments if commitment[0] not in erased]
     if row.sealed is None and row.data_key is None:
         if wanted:
-            raise MismatchError("disclosures", index, "the entry has sealed fields, but nothing is stored for them")
+            raise MismatchError(
+                "disclosures",
+                index,
+                "the entry has sealed fields, but nothing is stored, and nothing says it was erased",
+            )
         return
     if not wanted or row.sealed is None or row.data_key is None:
         raise MismatchError("disclosures", index, "a blob without a key, a key without a blob, or for no sealed field")
@@ -116,19 +131,3 @@ def _check_disclosures(place: Place, index: int, row: Row, event: Event) -> None
         raise MismatchError("disclosures", index, damage.message) from None
     if found != wanted:
         raise MismatchError("disclosures", index, "the stored disclosures are not those of the commitments")
-
-
-def _commitments(event: Event) -> list[tuple[str, str]]:
-    """Pointer and digest of every commitment in an event."""
-    found = []
-    for name in event.__struct_fields__:
-        value = getattr(event, name)
-        if isinstance(value, Commitment):
-            found.append((f"/data/{name}", value.digest))
-        elif isinstance(value, dict):
-            for member, commitment in value.items():
-                if isinstance(commitment, Commitment):
-                    found.append((f"/data/{name}/{member}", commitment.digest))
-                else:
-                    found.append((f"/data/{name}", commitment))
-    return found

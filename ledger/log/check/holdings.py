@@ -57,6 +57,10 @@ class Holdings:
             return None
         return pepper if len(pepper) == PEPPER_BYTES else None
 
+    def retired(self) -> frozenset[bytes]:
+        """The data keys under which something is being erased."""
+        return frozenset(key.key_id for key in self.keystore.retired())
+
     def close(self) -> None:
         self.keystore.close()
         self.store.close()

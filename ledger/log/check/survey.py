@@ -21,6 +21,7 @@ from ledger.log.check.promises import END, check_promises
 from ledger.log.check.strays import check_record, check_tiles_beyond, is_stray, stray_logs
 from ledger.log.check.trail import Trail
 from ledger.log.check.walk import Stretch
+from ledger.log.erased import NOTHING_ERASED, Erased, recorded_erasures
 from ledger.log.errors import DamagedError, LedgerError, UnavailableError
 from ledger.log.fold import LogsState, State, empty_state, fold
 from ledger.log.store import ROOT_LOG, Head, LogRecord, Store
@@ -97,11 +98,19 @@ class Survey:
         """All stretches of all logs; of one that has a problem there come no more, whatever size its head claims."""
         step = self._crew.stretch
         for number, trail in trails.items():
+            erased = self._erased(number)
             for start in range(0, trail.size, step):
                 if trail.problem is not None:
                     break
                 stop = min(start + step, trail.size)
-                yield Stretch(number, trail.record.origin, start, stop, self._disclosures)
+                yield Stretch(number, trail.record.origin, start, stop, self._disclosures, erased.within(start, stop))
+
+    def _erased(self, number: int) -> Erased:
+        try:
+            return Erased.by(event for _, event in recorded_erasures(self._store, number))
+        except UnavailableError:
+            # Whatever is wrong with governing entries is found where the log is judged.
+            return NOTHING_ERASED
 
     def attempt(self, trail: Trail, *steps: Step) -> None:
         """Take steps that look at a log until one finds something. Raises UnavailableError when it is the store."""
@@ -179,7 +188,8 @@ class Survey:
         def exists(number: int) -> bool:
             return not is_stray(self._store, number, trails)
 
-        yield from _first("keystore", "data_keys", data_key_problems(self._holdings.keystore, exists))
+        erasures = {number: trail.erasures[-1] for number, trail in sound.items() if trail.erasures}
+        yield from _first("keystore", "data_keys", data_key_problems(self._holdings.keystore, exists, erasures))
         stray = stray_note(notes, trails)
         if stray is not None:
             yield Report("notes", 0, EMPTY_ROOT, f"the note {stray!r} is about no log", "notes")

@@ -18,6 +18,7 @@ from ledger.log.errors import DamagedError
 from ledger.log.events import Governing, read_event
 from ledger.log.events.logs import (
     DayClosed,
+    DisclosureErased,
     HeadsCommitted,
     LedgerTamperDetected,
     LedgerVerified,
@@ -53,6 +54,7 @@ class Trail:
     tenant_id: str | None = None
     commitments: list[tuple[int, HeadsCommitted]] = field(default_factory=list)
     days: list[tuple[int, str]] = field(default_factory=list)
+    erasures: list[int] = field(default_factory=list)
     verdicts: list[LedgerVerified | LedgerTamperDetected] = field(default_factory=list)
 
     @property
@@ -108,6 +110,10 @@ class Trail:
                     if event.previous_vkey != self.vkeys[-1][1]:
                         raise MismatchError("keys", index, "the key before is not the one that the log had")
                     self.vkeys.append((index, event.vkey))
+            case DisclosureErased():
+                if event.ranges[-1][1] > index:
+                    raise MismatchError("entries", index, "an erasure names entries that come after it")
+                self.erasures.append(index)
             case TenantCreated():
                 self.tenant_id = event.tenant_id
             case DayClosed():

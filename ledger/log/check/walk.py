@@ -10,7 +10,7 @@ the next, which makes the steps half as slow as over 2,048.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from operator import lt
 from typing import TypeVar
@@ -20,6 +20,7 @@ from ledger.log.check.entry import Place, check_beside, check_leaf
 from ledger.log.check.findings import Finding, MismatchError
 from ledger.log.check.holdings import Holdings
 from ledger.log.check.together import CHECKS
+from ledger.log.erased import NOTHING_ERASED, Erased, recorded_erasures
 from ledger.log.errors import UnavailableError
 from ledger.log.events import Governing, catalogue
 from ledger.log.events.logs import HeadsCommitted, LedgerTamperDetected, LedgerVerified
@@ -46,6 +47,7 @@ class Stretch:
     start: int
     stop: int
     disclosures: bool
+    erased: Erased = NOTHING_ERASED
 
 
 @dataclass(slots=True)
@@ -68,12 +70,14 @@ class Walker:
     def __init__(self, holdings: Holdings) -> None:
         self._holdings = holdings
         self._places: dict[tuple[int, bool], Place] = {}
+        self._retired = holdings.retired()
 
     def walk(self, stretch: Stretch) -> Walked:
         """Raises UnavailableError when the store as a whole cannot be read."""
         place = self._places.get((stretch.log_number, stretch.disclosures))
         if place is None:
             place = self._places[stretch.log_number, stretch.disclosures] = self._place(stretch)
+        place = replace(place, erased=stretch.erased, retired=self._retired)
         walked = Walked()
         if stretch.start:
             # Whoever walks the stretch before this one sees whether that row is in order.
@@ -81,7 +85,7 @@ class Walker:
             walked.last_id = before[0].event_id if before else b""
         try:
             for start in range(stretch.start, stretch.stop, WIDTH):
-                _Step(self._holdings.store, place, walked, start, min(start + WIDTH, stretch.stop)).take()
+                _Step(self._holdings, place, walked, start, min(start + WIDTH, stretch.stop)).take()
         except MismatchError as mismatch:
             walked.problem = mismatch.finding
         try:
@@ -101,11 +105,15 @@ class Walker:
 class _Step:
     """Leaves [start, stop), which fill a tile or are the end of the log."""
 
-    store: Store
+    holdings: Holdings
     place: Place
     walked: Walked
     start: int
     stop: int
+
+    @property
+    def store(self) -> Store:
+        return self.holdings.store
 
     def take(self) -> None:
         rows, problem = self._read()
@@ -184,7 +192,17 @@ class _Step:
         self.walked.last_id = row.event_id
         if event.type in REMEMBERED:
             self.walked.remembered.append((index, row.leaf))
-        check_beside(self.place, index, row, envelope, event)
+        try:
+            check_beside(self.place, index, row, envelope, event)
+        except MismatchError:
+            # Perhaps it was erased since its row was read.
+            number = self.place.number
+            erased = Erased.by(event for _, event in recorded_erasures(self.store, number)).within(index, index + 1)
+            if erased == self.place.erased.within(index, index + 1):
+                raise
+            [row] = self.store.rows(number, index, index + 1)
+            place = replace(self.place, erased=erased, retired=self.holdings.retired())
+            check_beside(place, index, row, envelope, event)
 
 
 def check_tile(store: Store, log_number: int, tile: FullTile) -> None:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events about logs themselves: their birth, their keys, the commitments and days of the root log, self-checks."""
+"""Events about logs themselves: their birth, their keys, what was erased beside them, the commitments and days of the
+root log, self-checks.
+"""
 
 from typing import ClassVar, Literal
 
@@ -35,6 +37,21 @@ class SigningKeyRotated(Governing, frozen=True, forbid_unknown_fields=True, kw_o
     vkey: str
     previous_vkey: str
     endorsement: str
+
+
+Grounds = Literal["subject_request", "retention_expired", "legal_order", "other"]
+
+
+@register
+class DisclosureErased(Governing, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Values of sealed fields were destroyed: of the entries [from, to) of each range those at `pointers`, or all."""
+
+    type: ClassVar[str] = "disclosure.erased"
+    ranges: list[tuple[int, int]]
+    grounds: Grounds
+    actor: str
+    pointers: list[str] | UnsetType = UNSET
+    legal_basis: str | UnsetType = UNSET
 
 
 @register

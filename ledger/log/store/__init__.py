@@ -24,7 +24,8 @@ committed was built with all of them known.
 Reading is by log number and leaf index, never under a lock; a reader sees committed data only.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -161,6 +162,18 @@ class Filter:
     text: str | None = None
 
 
+class Resealed(NamedTuple):
+    """What is to be stored beside an entry from now on instead of what lies there under the key `before`; None for
+    nothing. With `forget` the digest of what the caller sent goes, too.
+    """
+
+    leaf_index: int
+    before: bytes
+    data_key: bytes | None
+    sealed: bytes | None
+    forget: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Entries (index, leaf) of a listing, newest first, and below which index the next page starts; None at the end."""
@@ -213,6 +226,20 @@ class Store(Protocol):
         ...
 
     def sealed(self, log_number: int, index: int) -> Sealed | None: ...
+
+    def under_keys(self, log_number: int, key_ids: Collection[bytes], start: int, stop: int) -> list[Row]:
+        """Of the entries [start, stop) those that have something sealed under one of these data keys."""
+        ...
+
+    def reseal(self, log_number: int, changes: Sequence[Resealed]) -> None:
+        """Change what lies beside entries, all or nothing. One that is under another key by now is left alone."""
+        ...
+
+    def only_one(self, work: str) -> AbstractContextManager[None]:
+        """To be held while something is done that nobody else may do at the same time, in this process or another
+        one. Raises ConflictError when somebody does.
+        """
+        ...
 
     def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page: ...
 

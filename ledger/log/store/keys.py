@@ -15,6 +15,8 @@ from ledger.log.errors import ConfigurationError, UnavailableError
 from ledger.log.store import named_sql
 
 _SQL = named_sql.load("keys.sql")
+_HAS_TABLE = "select 1 from sqlite_schema where type = 'table' and name = ?"
+_RETIRED = named_sql.read("sqlite_keys_schema.sql").rpartition(";\n\n")[2]
 
 
 class SealedKey(NamedTuple):
@@ -27,8 +29,18 @@ class SealedKey(NamedTuple):
     sealed: bytes
 
 
+class RetiredKey(NamedTuple):
+    """A key that nothing new is sealed under, and the size its log had when it was retired."""
+
+    key_id: bytes
+    log_number: int
+    size: int
+
+
 class KeyTable(Protocol):
-    """Every method may raise UnavailableError."""
+    """Every method may raise UnavailableError. Keys are retired before they are destroyed: they still open what is
+    sealed, and nothing new is sealed under them.
+    """
 
     @property
     def remote(self) -> bool:
@@ -36,7 +48,31 @@ class KeyTable(Protocol):
         ...
 
     def of_bucket(self, log_number: int, bucket: bytes, day: int) -> tuple[bytes, bytes] | None:
-        """(key_id, sealed) of a bucket and day; always the same one where two processes made one each."""
+        """(key_id, sealed) of a bucket and day, unless retired; always the same one where two processes made one
+        each.
+        """
+        ...
+
+    def in_bucket(self, log_number: int, bucket: bytes) -> list[bytes]:
+        """Ids of all keys of a bucket, whatever the day, retired ones too."""
+        ...
+
+    def before_day(self, log_number: int, day: int) -> list[bytes]:
+        """Ids of all keys of a log for days before this one."""
+        ...
+
+    def is_usable(self, key_id: bytes) -> bool:
+        """Whether a key is there and not retired."""
+        ...
+
+    def retire(self, key_ids: Sequence[bytes], size: int) -> None:
+        """Retire keys, all or none, synced when it returns. One that is retired already stays as it is."""
+        ...
+
+    def retired(self) -> list[RetiredKey]: ...
+
+    def destroy(self, key_ids: Sequence[bytes]) -> None:
+        """Remove keys for ever, all or none, synced when it returns."""
         ...
 
     def of_id(self, key_id: bytes) -> SealedKey | None: ...
@@ -73,6 +109,11 @@ class SqliteKeys:
             self._connection.execute("select count(*) from data_keys").fetchone()
             if not read_only:
                 self._connection.executescript("pragma synchronous = full; pragma secure_delete = on;")
+            if not self._connection.execute(_HAS_TABLE, ("retired_keys",)).fetchall():
+                # A file from before there was any erasure.
+                self._connection.execute(
+                    _RETIRED.replace("create table", "create temp table") if read_only else _RETIRED
+                )
         except sqlite3.Error as error:
             raise ConfigurationError(f"keystore {path} cannot be opened: {error}") from error
 
@@ -108,6 +149,18 @@ class SqliteKeys:
     def after(self, key_id: bytes) -> list[SealedKey]:
         return [SealedKey(*row) for row in self._ask("select_after", (key_id,))]
 
+    def in_bucket(self, log_number: int, bucket: bytes) -> list[bytes]:
+        return [key_id for (key_id,) in self._ask("select_in_bucket", (log_number, bucket))]
+
+    def before_day(self, log_number: int, day: int) -> list[bytes]:
+        return [key_id for (key_id,) in self._ask("select_before_day", (log_number, day))]
+
+    def is_usable(self, key_id: bytes) -> bool:
+        return not self._ask("select_unusable", (key_id, key_id))
+
+    def retired(self) -> list[RetiredKey]:
+        return [RetiredKey(*row) for row in self._ask("select_retired", ())]
+
     def _one(self, name: str, parameters: Sequence[Any]) -> Any:
         return next(iter(self._ask(name, parameters)), None)
 
@@ -118,9 +171,21 @@ class SqliteKeys:
             raise UnavailableError(f"the keystore cannot be read: {error}") from error
 
     def insert(self, keys: Sequence[SealedKey]) -> None:
+        self._write([("insert", keys)])
+
+    def retire(self, key_ids: Sequence[bytes], size: int) -> None:
+        self._write([("retire", [(key_id, size) for key_id in key_ids])])
+
+    def destroy(self, key_ids: Sequence[bytes]) -> None:
+        ids = [(key_id,) for key_id in key_ids]
+        self._write([("destroy", ids), ("forget_retired", ids)])
+
+    def _write(self, statements: Sequence[tuple[str, Sequence[Sequence[Any]]]]) -> None:
+        """Statements by name, each with its rows of parameters."""
         try:
             self._connection.execute("begin immediate")
-            self._connection.executemany(_SQL["insert"].replace("%s", "?"), keys)
+            for name, rows in statements:
+                self._connection.executemany(_SQL[name].replace("%s", "?"), rows)
             self._connection.execute("commit")
         except sqlite3.Error as error:
             if self._connection.in_transaction:

@@ -7,7 +7,8 @@ one thread at a time. What several processes write at once is put in order by th
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from ledger.log.store import (
     Head,
     LogRecord,
     Page,
+    Resealed,
     Row,
     Sealed,
     Secret,
@@ -76,6 +78,7 @@ class PostgresStore:
                 raise ConfigurationError(f"the database has format {version}, this program reads {SCHEMA_VERSION}")
             if version < SCHEMA_VERSION:
                 _migrate(connection)
+        self._url = url
         self._read_only = read_only
         self._patience = patience
         self._pool = ConnectionPool(
@@ -134,6 +137,34 @@ class PostgresStore:
         if self._read_only:
             raise UnavailableError("the store is open for reading only")
         self._all("put_note", (name, text))
+
+    def reseal(self, log_number: int, changes: Sequence[Resealed]) -> None:
+        if self._read_only:
+            raise UnavailableError("the store is open for reading only")
+        rows = [
+            (change.data_key, change.sealed, change.forget, log_number, change.leaf_index, change.before)
+            for change in changes
+        ]
+
+        def write(connection: Connection) -> None:
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.executemany(_SQL["reseal"], rows)
+
+        # Done twice, it finds other keys and changes nothing.
+        self._ask(write)
+
+    @contextmanager
+    def only_one(self, work: str) -> Iterator[None]:
+        # On a connection of its own, whose end is the end of the lock, however it comes.
+        try:
+            connection = connect(self._url, self._patience)
+            [(mine,)] = connection.execute(_SQL["lock_work"], (f"decision ledger: {work}",)).fetchall()
+        except (ConfigurationError, psycopg.Error) as error:
+            raise UnavailableError("the database cannot be reached", retry_after=5, cause=error) from error
+        with closing(connection):
+            if not mine:
+                raise ConflictError(f"another {work} is under way; try again when it is done")
+            yield
 
     # Reading
 
@@ -206,6 +237,9 @@ class PostgresStore:
     def sealed(self, log_number: int, index: int) -> Sealed | None:
         row = self._one("select_sealed", (log_number, index))
         return None if row is None or row[0] is None else Sealed(*row)
+
+    def under_keys(self, log_number: int, key_ids: Collection[bytes], start: int, stop: int) -> list[Row]:
+        return list(map(_row, self._all("select_under_keys", (log_number, start, stop, list(key_ids)))))
 
     def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page:
         start = max(0, below - SEARCH_SPAN)

@@ -8,10 +8,11 @@ import psycopg
 
 from ledger.log.errors import ConfigurationError, UnavailableError
 from ledger.log.store import named_sql
-from ledger.log.store.keys import SealedKey
+from ledger.log.store.keys import RetiredKey, SealedKey
 from ledger.log.store.postgres_connection import PATIENCE, Connection, KeptConnection, connect, opening, words
 
 _SQL = named_sql.load("keys.sql")
+_SCHEMA = named_sql.read("postgres_keys_schema.sql").encode()
 
 _Result = TypeVar("_Result")
 
@@ -25,10 +26,15 @@ class PostgresKeys:
         """Connect. Raises ConfigurationError when that fails, or when there is no keystore in the database."""
         self._connection = KeptConnection(url, PATIENCE, PATIENCE.read)
         with opening():
-            found = self._connection.ask(
-                lambda connection: connection.execute("select to_regclass('data_keys')").fetchone()
+            [(keys, retired)] = self._connection.ask(
+                lambda connection: connection.execute(
+                    "select to_regclass('data_keys'), to_regclass('retired_keys')"
+                ).fetchall()
             )
-        if found == (None,):
+            if keys is not None and retired is None:
+                # From before there was any erasure.
+                self._connection.ask(lambda connection: connection.execute(_SCHEMA))
+        if keys is None:
             raise ConfigurationError("--keystore-url names a database without a keystore: restore it from its backup")
 
     @classmethod
@@ -36,7 +42,7 @@ class PostgresKeys:
         """Make the table where it is not there yet. Raises ConfigurationError."""
         with connect(url) as connection:
             try:
-                connection.execute(named_sql.read("postgres_keys_schema.sql").encode())
+                connection.execute(_SCHEMA)
             except psycopg.Error as error:
                 raise ConfigurationError(f"the keystore cannot be made: {words(error)}") from error
         return cls(url)
@@ -52,12 +58,39 @@ class PostgresKeys:
     def after(self, key_id: bytes) -> list[SealedKey]:
         return [SealedKey(*row) for row in self._ask("select_after", (key_id,))]
 
+    def in_bucket(self, log_number: int, bucket: bytes) -> list[bytes]:
+        return [key_id for (key_id,) in self._ask("select_in_bucket", (log_number, bucket))]
+
+    def before_day(self, log_number: int, day: int) -> list[bytes]:
+        return [key_id for (key_id,) in self._ask("select_before_day", (log_number, day))]
+
+    def is_usable(self, key_id: bytes) -> bool:
+        return not self._ask("select_unusable", (key_id, key_id))
+
+    def retired(self) -> list[RetiredKey]:
+        return [RetiredKey(*row) for row in self._ask("select_retired", ())]
+
     def insert(self, keys: Sequence[SealedKey]) -> None:
+        self._write([("insert", keys)])
+
+    def retire(self, key_ids: Sequence[bytes], size: int) -> None:
+        self._write([("retire", [(key_id, size) for key_id in key_ids])])
+
+    def destroy(self, key_ids: Sequence[bytes]) -> None:
+        ids = [(key_id,) for key_id in key_ids]
+        self._write([("destroy", ids), ("forget_retired", ids)])
+        # What was deleted stays in the table's file until the server cleans up.
+        self._try("the keystore cannot be cleaned up", lambda connection: connection.execute("vacuum data_keys"))
+
+    def _write(self, statements: Sequence[tuple[str, Sequence[Sequence[Any]]]]) -> None:
+        """Statements by name, each with its rows of parameters, in one transaction."""
+
         def write(connection: Connection) -> None:
             with connection.transaction(), connection.cursor() as cursor:
-                cursor.executemany(_SQL["insert"], keys)
+                for name, rows in statements:
+                    cursor.executemany(_SQL[name], rows)
 
-        # Whether the first try wrote them or not: keys that are there are left alone.
+        # Whether the first try wrote or not: each statement leaves alone what it finds done.
         self._try("the keystore cannot be written", write)
 
     def _ask(self, name: str, parameters: Sequence[Any]) -> list[Any]:

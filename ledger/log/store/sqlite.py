@@ -10,7 +10,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -29,6 +30,7 @@ from ledger.log.store import (
     Known,
     LogRecord,
     Page,
+    Resealed,
     Row,
     Sealed,
     Secret,
@@ -92,6 +94,7 @@ class SqliteStore:
         self._by_id = IdSearch(self._row_at)
         # What a search by id begins with: logs only grow.
         self._sizes: dict[int, int] = {}
+        self._under_way: set[str] = set()
         if not path.exists():
             raise ConfigurationError(f"no ledger at {path}: run `ledger init` first, or restore the file from a backup")
         version = self._reader().execute("pragma user_version").fetchone()[0]
@@ -323,6 +326,11 @@ class SqliteStore:
         row = self._one("select_sealed", (_position(log_number, index),))
         return None if row is None or row[0] is None else Sealed(*row)
 
+    def under_keys(self, log_number: int, key_ids: Collection[bytes], start: int, stop: int) -> list[Row]:
+        ids = json.dumps([key_id.hex().upper() for key_id in key_ids])
+        between = _position(log_number, start), _position(log_number, stop)
+        return list(map(_row, self._all("select_under_keys", (*between, ids))))
+
     def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page:
         start = max(0, below - SEARCH_SPAN)
         found = self._all(
@@ -407,14 +415,36 @@ class SqliteStore:
         return None if found == "ok" else found
 
     def put_note(self, name: str, text: str) -> None:
+        self._write_rows("put_note", [(name, text)])
+
+    def reseal(self, log_number: int, changes: Sequence[Resealed]) -> None:
+        rows = [
+            (change.data_key, change.sealed, change.forget, _position(log_number, change.leaf_index), change.before)
+            for change in changes
+        ]
+        self._write_rows("reseal", rows)
+
+    def _write_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
+        """A statement by name with each of its rows, in a transaction of its own."""
         with self._write_lock:
             connection = self._begin()
             try:
-                connection.execute(_SQL["put_note"], (name, text))
+                connection.executemany(_SQL[name], rows)
             except sqlite3.Error as error:
                 self._rollback(connection)
                 raise UnavailableError(f"the store refused a write: {error}", retry_after=5) from error
             self._commit(connection)
+
+    @contextmanager
+    def only_one(self, work: str) -> Iterator[None]:
+        # No other process writes here.
+        if work in self._under_way:
+            raise ConflictError(f"another {work} is under way; try again when it is done")
+        self._under_way.add(work)
+        try:
+            yield
+        finally:
+            self._under_way.discard(work)
 
 
 def _uuid(value: int) -> bytes:

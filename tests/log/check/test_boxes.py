@@ -12,7 +12,7 @@ from ledger.log.keys import create_signing_key
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import pepper_name
 from ledger.log.store import Secret
-from ledger.log.store.keys import KeyTable, SealedKey
+from ledger.log.store.keys import KeyTable, RetiredKey, SealedKey
 from ledger.log.vault import Vault
 from tests.log.check.conftest import changing
 from tests.log.world import TENANT, World
@@ -168,6 +168,9 @@ class ChangedKeys:
     def after(self, key_id: bytes) -> list[SealedKey]:
         return [changed for row in self._table.after(key_id) if (changed := self._change(row)) is not None]
 
+    def retired(self) -> list[RetiredKey]:
+        return self._table.retired()
+
     def insert(self, keys: object) -> None:
         raise AssertionError("a check writes nothing")
 
@@ -202,6 +205,6 @@ def test_data_keys_are_named_that_do_not_open_or_are_of_no_log(grown: World, wit
 
 def test_unused_data_key_is_in_order(grown: World, holdings: Holdings) -> None:
     """A service that ended between making a key and writing its first entry leaves one."""
-    grown.ledger.keystore.key_for(TENANT, b"nobody", 0)
+    grown.ledger.keystore.key_for(TENANT, b"nobody", 0, 0)
     grown.ledger.keystore.flush()
     assert problems(holdings) == []

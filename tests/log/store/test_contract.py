@@ -19,6 +19,7 @@ from ledger.log.store import (
     Head,
     Known,
     LogRecord,
+    Resealed,
     Row,
     Sealed,
     Secret,
@@ -97,6 +98,44 @@ def test_append_in_steps_pauses_before_the_commit_or_not_at_all(store: Store) ->
         with ThreadPoolExecutor(1) as another:
             assert another.submit(list, steps).result() == []
     assert store.head(1) == head(2)
+
+
+def test_what_lies_beside_entries_is_found_by_its_key_and_changed(store: Store) -> None:
+    add(
+        store,
+        *(row(i, data_key=key, sealed=b"blob", request=b"r") for i, key in enumerate([b"k", b"m", b"k", b"n"], 1)),
+    )
+    assert [found.leaf_index for found in store.under_keys(1, [b"k", b"n", b"absent"], 0, 9)] == [1, 3, 4]
+    assert [found.leaf_index for found in store.under_keys(1, [b"k", b"n"], 2, 4)] == [3]
+    assert store.under_keys(0, [b"k"], 0, 9) == store.under_keys(1, [], 0, 9) == []
+    before = store.rows(1, 0, 9)
+    store.reseal(
+        1,
+        [
+            Resealed(1, b"k", None, None, True),
+            Resealed(2, b"not its key", None, None, True),
+            Resealed(3, b"k", b"new", b"other", False),
+        ],
+    )
+    changed = {
+        1: before[1]._replace(data_key=None, sealed=None, request=None),
+        3: before[3]._replace(data_key=b"new", sealed=b"other"),
+    }
+    assert store.rows(1, 0, 9) == [changed.get(found.leaf_index, found) for found in before]
+
+
+def test_only_one_does_a_work_at_a_time(store: Store) -> None:
+    with (
+        store.only_one("this"),
+        store.only_one("that"),
+        pytest.raises(ConflictError, match="another this is under way"),
+        store.only_one("this"),
+    ):
+        raise AssertionError("let in")
+    with pytest.raises(KeyError), store.only_one("this"):
+        raise KeyError
+    with store.only_one("this"):
+        pass
 
 
 def test_any_number_of_dedup_keys_can_be_looked_up(store: Store) -> None:

@@ -85,6 +85,18 @@ from entries where log_number = %(log)s and leaf_index = (select found from prob
 -- select_sealed --
 select sealed, data_key from entries where log_number = %s and leaf_index = %s;
 
+-- select_under_keys --
+select leaf_index, event_id, type, governing, recorded_at, key_id, agent_id, tool_name, verdict, mode, env, dedup, request,
+    data_key, leaf, sealed
+from entries where log_number = %s and leaf_index >= %s and leaf_index < %s and data_key = any(%s) order by leaf_index;
+
+-- reseal --
+update entries set data_key = %s, sealed = %s, request = case when %s then null else request end
+where log_number = %s and leaf_index = %s and data_key = %s;
+
+-- lock_work --
+select pg_try_advisory_lock(hashtextextended(%s, 0));
+
 -- search --
 select leaf_index, leaf from entries
 where log_number = %(log)s and leaf_index >= %(start)s and leaf_index < %(stop)s

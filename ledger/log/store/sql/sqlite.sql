@@ -71,6 +71,15 @@ where position >= :start and position < :stop
     and (:text is null or instr(leaf, :text) > 0)
 order by position desc limit :limit;
 
+-- select_under_keys --
+select position & 1099511627775, event_id, type, governing, recorded_at, key_id, agent_id, tool_name, verdict, mode, env,
+    dedup, request, data_key, leaf, sealed
+from entries where position >= ? and position < ? and hex(data_key) in (select value from json_each(?)) order by position;
+
+-- reseal --
+update entries set data_key = ?, sealed = ?, request = case when ? then null else request end
+where position = ? and data_key = ?;
+
 -- select_tile --
 select hashes from tiles where position = ?;
 

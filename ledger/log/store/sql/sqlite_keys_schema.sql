@@ -7,3 +7,9 @@ create table data_keys (
 ) strict, without rowid;
 
 create index data_keys_bucket on data_keys (log_number, bucket, day);
+
+-- Keys that nothing new is sealed under, because what they open is being erased. `size` is that of the log at the time.
+create table retired_keys (
+    key_id blob primary key,
+    size integer not null
+) strict, without rowid;
