@@ -18,10 +18,11 @@ import httpx
 import msgspec
 
 from ledger.commands.operator import TIMEOUT_SECONDS
-from ledger.commands.terminal import option, progress, refusals
+from ledger.commands.terminal import option, progress, refusals, say
 from ledger.log.errors import InvalidRequestError, LedgerError
 
 BATCH_EVENTS = 250
+CONNECT_SECONDS = 5.0
 RETRIES = 10
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -69,7 +70,8 @@ async def import_file(file: Path, url: str, key: str) -> ImportResult:
     """
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     try:
-        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS)
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS)
+        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout)
     except (httpx.InvalidURL, UnicodeError) as error:
         raise LedgerError(f"the address or the key cannot be used: {error}") from None
     async with client:
@@ -95,25 +97,31 @@ async def _import_lines(lines: IO[bytes], client: httpx.AsyncClient) -> ImportRe
 
 
 async def _post(client: httpx.AsyncClient, body: bytes) -> ImportResult:
+    # Without what an address may hold of user and password.
+    service = str(client.base_url.copy_with(userinfo=b"")).rstrip("/")
     for attempt in range(RETRIES):
         try:
             response = await client.post("/api/v1/events", content=body)
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             raise LedgerError(f"the address or the key cannot be used: {error}") from error
         except httpx.TransportError as error:
+            why = f"{service} does not answer: {str(error) or type(error).__name__}"
             if attempt == RETRIES - 1:
-                raise LedgerError(f"the service does not answer: {error or type(error).__name__}") from error
+                raise LedgerError(why) from error
+            if attempt == 0:
+                # It may be on its way back, and the address may be wrong: who waits knows which.
+                say(f"{why}; trying again, up to {RETRIES - 1} times")
             await asyncio.sleep(min(2**attempt * 0.1, 5))
             continue
         if response.status_code not in (429, 503):
             break
         await asyncio.sleep(float(response.headers.get("retry-after", "1")))
     if response.status_code != 200:
-        raise LedgerError(f"the service refused a batch: {response.status_code} {response.text[:500]}")
+        raise LedgerError(f"{service} refused a batch: {response.status_code} {response.text[:500]}")
     try:
         return msgspec.json.decode(response.content, type=ImportResult)
     except msgspec.MsgspecError as error:
-        raise LedgerError(f"the answer is not that of a ledger: {error}") from error
+        raise LedgerError(f"the answer of {service} is not that of a ledger: {error}") from error
 
 
 def _events(lines: IO[bytes]) -> Iterator[bytes]:

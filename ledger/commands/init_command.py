@@ -79,16 +79,22 @@ def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = cl
     with DirectoryLock(settings.data):
         if settings.database.exists():
             raise ConflictError(f"there is a ledger in {settings.data} already; nothing was changed")
-        unfinished = settings.database.with_suffix(".new")
+        # What an init that was cut short leaves: of a database in a file that itself, else only a mark. One of the
+        # other kind does not count: it may be all that is known of a ledger that was made after all.
+        unfinished = settings.data / "init.unfinished" if settings.shared else settings.database.with_suffix(".new")
         _refuse_kept_keys(settings, unfinished)
         store: Store | None = None if settings.database_url is None else _new_database(settings.database_url)
         release = _write_verifier(settings.verifier)
         if settings.master_key is None and not settings.master_key_file.exists():
             create_master_key(settings.master_key_file)
         vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
-        keystore = Keystore(_key_table(settings), vault)
         if store is not None:
-            return _fill(store, keystore, vault, origin, clock, release, settings.guard)
+            unfinished.touch(mode=0o600)
+            keystore = Keystore(_key_table(settings), vault)
+            created = _fill(store, keystore, vault, origin, clock, release, settings.guard)
+            unfinished.unlink()
+            return created
+        keystore = Keystore(_key_table(settings), vault)
         # Under another name until it is whole: a crash in between leaves no ledger that looks like one.
         for leftover in settings.data.glob(f"{unfinished.name}*"):
             leftover.unlink()
@@ -105,17 +111,20 @@ def _new_database(url: str) -> Store:
 
 
 def _refuse_kept_keys(settings: Settings, unfinished: Path) -> None:
-    """Raises ConflictError where data keys lie that a new keystore would destroy. Those of an init that was cut short
-    have what it was making beside them.
+    """Raises ConflictError where the data keys of a ledger lie: a new keystore would destroy them, and two ledgers in
+    one would be moved and lost together. Those of an init that was cut short have what it was making beside them.
     """
-    if settings.shared or settings.keystore_url is not None or unfinished.exists() or not settings.keystore.exists():
+    if settings.keystore_url is not None or unfinished.exists() or not settings.keystore.exists():
         return
     kept = SqliteKeys(settings.keystore, read_only=True)
     try:
         if kept.after(b""):
+            which = "perhaps of one in PostgreSQL: name that with --database-url"
+            if settings.shared:
+                which = "of the one in this database (`ledger check` tells) or of another: go on with that one"
             raise ConflictError(
-                f"{settings.keystore} holds the data keys of a ledger, perhaps of one in PostgreSQL: name that with "
-                "--database-url, or take another directory for a new one; nothing was changed"
+                f"{settings.keystore} holds the data keys of a ledger already, {which}, or take another directory "
+                "(--data) for a new one; nothing was changed"
             )
     finally:
         kept.close()
@@ -127,7 +136,7 @@ def _key_table(settings: Settings) -> KeyTable:
 
         return PostgresKeys.initialise(settings.keystore_url)
     if settings.shared and settings.keystore.exists():
-        # Perhaps of another ledger, which would be lost without it. Keys of several ledgers do not mix.
+        # Of an init that was cut short, perhaps after the database had taken the ledger: nothing of it is destroyed.
         return SqliteKeys(settings.keystore)
     # What an init that was cut short left behind belongs to no ledger.
     settings.keystore.unlink(missing_ok=True)

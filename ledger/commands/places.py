@@ -28,6 +28,10 @@ KEYS_ARE_NOT_IN_IT = (
     "few of their backups: what was erased comes back with a keystore that still has its key."
 )
 
+_LEFT_UNFINISHED = (
+    "The new database holds the beginning of the copy, and no ledger: drop it, make an empty one, and try again"
+)
+
 
 def settings_at(place: str, settings: Settings) -> Settings:
     """The settings with another data directory, or with the URL of another database."""
@@ -88,6 +92,11 @@ def _fill_database(source: Store, url: str, label: str, expected: Contents | Non
         raise
     try:
         return _copy(source, target, lambda: PostgresStore(url, read_only=True), label, expected)
+    except LedgerError as error:
+        raise LedgerError(f"{error.for_operator}. {_LEFT_UNFINISHED}") from error
+    except BaseException:
+        say(_LEFT_UNFINISHED)
+        raise
     finally:
         target.close()
 

@@ -13,6 +13,7 @@ from typing import Any, TextIO, TypeVar, cast
 
 import click
 import structlog
+from click.core import ParameterSource
 
 from ledger.log.errors import ConfigurationError, LedgerError
 from ledger.settings import Settings
@@ -32,8 +33,17 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def option(flag: str, *names: str, **attributes: Any) -> Callable[[_Function], _Function]:
     """A flag that can also be set in the environment: `--root-interval` is `LEDGER_ROOT_INTERVAL`."""
-    variable = ENVIRONMENT_PREFIX + flag.lstrip("-").split("/")[0].replace("-", "_").upper()
-    return click.option(flag, *names, envvar=variable, show_envvar=True, show_default=True, **attributes)
+    return click.option(flag, *names, envvar=_variable(flag), show_envvar=True, show_default=True, **attributes)
+
+
+def _variable(flag: str) -> str:
+    return ENVIRONMENT_PREFIX + flag.lstrip("-").split("/")[0].replace("-", "_").upper()
+
+
+def _given_as(flag: str) -> str:
+    """What the user knows a flag by that has a value: the flag, or its variable."""
+    source = click.get_current_context().get_parameter_source(flag.lstrip("-").replace("-", "_"))
+    return _variable(flag) if source is ParameterSource.ENVIRONMENT else flag
 
 
 def _state_directory() -> Path | None:
@@ -63,9 +73,9 @@ def data_option(function: _Function) -> _Function:
 
     @option("--data", type=click.Path(path_type=Path, file_okay=False), default="ledger-data", help="data directory")
     @option("--database-url", help="PostgreSQL database with the log, e.g. postgresql://ledger@db/ledger")
-    @option("--database-url-file", type=click.Path(path_type=Path), help="file with that URL, e.g. a mounted secret")
+    @option("--database-url-file", type=click.Path(path_type=Path), help="file with that URL instead, e.g. a secret")
     @option("--keystore-url", help="PostgreSQL database with the data keys, apart from the log's")
-    @option("--keystore-url-file", type=click.Path(path_type=Path), help="file with that URL")
+    @option("--keystore-url-file", type=click.Path(path_type=Path), help="file with that URL instead")
     @option("--master-key-file", type=click.Path(path_type=Path), help="file with the master key, instead of in --data")
     @guard_option
     @click.option("--master-key", envvar="LEDGER_MASTER_KEY", hidden=True)
@@ -100,7 +110,11 @@ def _url(flag: str, url: str | None, path: Path | None) -> str | None:
     if path is None:
         return url or None
     if url:
-        raise ConfigurationError(f"{flag} and {flag}-file are both given: want one of them (flag or variable)")
+        # That a flag wins over a variable is no rule for two of them: a forgotten one would name another database.
+        raise ConfigurationError(
+            f"{_given_as(flag)} and {_given_as(f'{flag}-file')} are both given, and could name two databases: leave "
+            "one of them out"
+        )
     try:
         with path.open("rb") as file:
             content = file.read(MAX_URL_BYTES + 1)

@@ -8,8 +8,9 @@ answer may never be read, pipelined requests pile up, and there is no limit to c
     time    for a head and between requests; bodies and the reading of answers have a least rate
     number  of connections: beyond it each is told so with a 503, beyond twice that it is closed at once
 
-and refuses what no route should have to think about: compressed bodies, and targets with broken percent-encodings, NULs
-or anything but UTF-8. A refusal is a problem document like any other, and ends the connection.
+and refuses what no route should have to think about: compressed bodies, requests for no host or for two, and targets
+with broken percent-encodings, NULs or anything but UTF-8. A refusal is a problem document like any other, and ends the
+connection.
 
 Time is kept by one sweep over all connections, about once a second. So a request costs no timer, and a connection only
 notes the instant of the last sweep: each bound of time is kept to within two sweeps, on the client's side.
@@ -28,6 +29,7 @@ from ledger.log.errors import LedgerError, MalformedRequestError, TooLargeError,
 from ledger.web.errors import HeadTooLargeError, TooSlowError, UnsupportedEncodingError, UrlTooLongError
 from ledger.web.exchange import Exchange, written
 from ledger.web.front import MAX_BODY_BYTES, Headers
+from ledger.web.malformed import not_http, wrong_hosts
 from ledger.web.observe import NO_SNIFFING, Incoming, Observe
 from ledger.web.problems import problem
 from ledger.web.target import plain_target, wrong_target
@@ -107,6 +109,7 @@ class Connection(HttpToolsProtocol):
         self._since = shared.now
         self._in_head = self._in_body = False
         self.url = b""
+        self._hosts = 0
         # Bytes of the message that earlier reads brought, those of this read, and those of its body.
         self._raw = self._reading = self._received = 0
         # What of its body had come when the least rate was last looked at.
@@ -168,8 +171,8 @@ class Connection(HttpToolsProtocol):
                 self.parser = httptools.HttpRequestParser(self)
                 data, self._replay = self._replay + data[upgrade.args[0] :], b""
                 continue
-            except httptools.HttpParserError:
-                self._refuse(self._refusal or MalformedRequestError("this is not HTTP/1.1"))
+            except httptools.HttpParserError as error:
+                self._refuse(self._refusal or not_http(error))
             break
         if self._in_head or self._in_body:
             # What surrounds a body may be ten times as much, as it is for chunks of a byte, but not without end.
@@ -195,7 +198,7 @@ class Connection(HttpToolsProtocol):
             self._stop(UnavailableError(f"more than {MAX_PIPELINED} requests wait on this connection"))
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self._in_head = True
-        self._raw = self._received = self._marked = self._length = 0
+        self._raw = self._received = self._marked = self._length = self._hosts = 0
         self._since = self._shared.now
 
     def on_url(self, url: bytes) -> None:
@@ -206,7 +209,9 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         self.headers.append((name, value))
-        if name in _LOOKED_AT:
+        if name == b"host":
+            self._hosts += 1
+        elif name in _LOOKED_AT:
             self._look_at(name, value)
 
     def _look_at(self, name: bytes, value: bytes) -> None:
@@ -242,6 +247,8 @@ class Connection(HttpToolsProtocol):
         refusal = self._refusal
         if refusal is None and b"%" in self.url:
             refusal = wrong_target(self.url)
+        if refusal is None and self._hosts != 1 and (self._hosts or self.parser.get_http_version() >= "1.1"):
+            refusal = wrong_hosts(self._hosts)
         if refusal is not None:
             self._stop(refusal)
         if self.parser.should_upgrade():

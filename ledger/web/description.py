@@ -127,6 +127,9 @@ class Description:
                 operation["responses"].pop("400", None)
                 operation["responses"].get("204", {}).pop("content", None)
                 operation["responses"] |= refusals.refusals(path, operation, self._refused.get(place, ()))
+                if method == "head":
+                    for response in operation["responses"].values():
+                        response.pop("content", None)
         return document
 
 

@@ -3,10 +3,11 @@
 
 import ipaddress
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import HttpMethod, Request, Response, get, route
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from prometheus_client import generate_latest
@@ -20,6 +21,9 @@ from ledger.web.access import Principal
 from ledger.web.doors import asked_of, provide_principal
 from ledger.web.observe import Metrics
 from ledger.web.service import Service
+
+# What only wants the status asks with HEAD, and everybody may.
+_probe = partial(route, http_method=(HttpMethod.GET, HttpMethod.HEAD), tags=["health"], security=[])
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -73,14 +77,14 @@ def _read_head(service: Service) -> float:
     return round((time.perf_counter() - started) * 1000, 3)
 
 
-@get("/health", summary="Liveness", tags=["health"], security=[])
+@_probe("/health", summary="Liveness")
 async def get_health(service: NamedDependency[Service]) -> Health:
     reachable = _reaches_database(service)
     uptime = round(time.monotonic() - service.started, 3)
     return Health("ok" if reachable else "degraded", ledger.__version__, uptime, reachable)
 
 
-@get("/api/v1/health", summary="Liveness in two fields", tags=["health"], security=[])
+@_probe("/api/v1/health", summary="Liveness in two fields")
 async def get_short_health(service: NamedDependency[Service]) -> ShortHealth:
     reachable = _reaches_database(service)
     return ShortHealth("ok" if reachable else "degraded", True)
@@ -107,14 +111,14 @@ async def get_health_details(service: NamedDependency[Service], principal: Named
 _NOT_READY = ResponseSpec(Readiness, description="It does not, and says why", generate_examples=False)
 
 
-@get("/ready", summary="Readiness", tags=["health"], security=[], responses={503: _NOT_READY})
+@_probe("/ready", summary="Readiness", responses={503: _NOT_READY})
 async def get_ready(service: NamedDependency[Service]) -> Response[Readiness]:
     """200 while the service accepts writes, 503 otherwise."""
     reason = service.ready()
     return Response(Readiness(reason is None, reason), status_code=200 if reason is None else 503)
 
 
-@get("/status", summary="Public status", tags=["health"], security=[])
+@_probe("/status", summary="Public status")
 async def get_status(service: NamedDependency[Service]) -> PublicStatus:
     root = service.ledger.root.committed
     status = "ok" if service.ready() is None else "degraded"

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from ledger.commands import places
+from ledger.commands.restore_command import command as restore
 from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, digests, done, misused, post, refused
 from tests.postgres import Postgres
 from tests.running import Service, environment, event, eventually, guarded, read_json, run_ledger
@@ -196,6 +199,35 @@ def test_damaged_backup_is_not_restored(backup: Path, tmp_path: Path) -> None:
         assert not (tmp_path / "data" / "ledger.db").exists()
     (cut / "ledger.db").unlink()
     refused(run_ledger("restore", str(cut), data=tmp_path / "data"), "no ledger at")
+
+
+def test_failed_restore_says_what_it_left_in_a_database(backup: Path, tmp_path: Path, postgres: Postgres) -> None:
+    """Tables of no ledger are in the way of the next try, and only whoever is told so knows what to do with them."""
+    content = (backup / "ledger.db").read_bytes()
+    at = content.rindex(b'"type":"call.reported"')
+    bad = Path(shutil.copytree(backup, tmp_path / "bad"))
+    (bad / "ledger.db").write_bytes(content[:at] + b'"type":"call.rePorted"' + content[at + 22 :])
+    database = ("--database-url", postgres.create_database("restore_failed"))
+    failed = run_ledger("restore", str(bad), *database, data=tmp_path / "data")
+    refused(failed, "entr", "holds the beginning of the copy, and no ledger", "drop it, make an empty one")
+    refused(run_ledger("restore", str(backup), *database, data=tmp_path / "data"), "cut short", "drop it")
+    postgres.drop_database("restore_failed")
+    postgres.create_database("restore_failed")
+    done(run_ledger("restore", str(backup), *database, data=tmp_path / "data"))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("the disk is gone")])
+def test_interrupted_restore_says_so_too(
+    backup: Path, tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(places, "copy_ledger", fail)
+    url = postgres.new_database()
+    result = CliRunner().invoke(restore, [str(backup), "--data", str(tmp_path / "data"), "--database-url", url])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "holds the beginning of the copy, and no ledger" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])

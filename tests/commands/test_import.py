@@ -16,7 +16,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from ledger.commands import import_command
 from tests.commands.outcomes import WAIT_SECONDS, done, refused, run_together, write_rows
 from tests.ledgers import Ledger
 from tests.running import Service, environment, event, eventually, run_ledger
@@ -172,6 +174,38 @@ def test_import_goes_on_when_the_service_comes_back(fresh_ledger: Ledger, tmp_pa
         assert service.size() == before + total
 
 
+@pytest.fixture
+def nobodys_url() -> str:
+    """An address where nothing listens, with a password that is nobody's business."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"http://somebody:secret@127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_import_says_at_once_that_nobody_answers_and_where(tmp_path: Path, nobodys_url: str) -> None:
+    """It goes on trying, since a service that is being restarted comes back."""
+    file = write_rows(tmp_path / "one.jsonl", [_row("one", 0)])
+    command = [sys.executable, "-m", "ledger", "import", str(file), "--url", nobodys_url, "--key", "lk_all_x"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        still_trying = process.poll() is None
+        process.kill()
+    assert still_trying and nobodys_url.rpartition("@")[2] in said and "trying again" in said
+    assert "secret" not in said
+
+
+def test_import_that_gives_up_says_where_nobody_answered(
+    tmp_path: Path, nobodys_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_command, "RETRIES", 2)
+    file = write_rows(tmp_path / "one.jsonl", [_row("one", 0)])
+    result = CliRunner().invoke(import_command.command, [str(file), "--url", nobodys_url, "--key", "lk_all_x"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    once, last = result.stderr.splitlines()
+    assert "trying again" in once and last.startswith("ledger: ")
+    assert f"http://{nobodys_url.rpartition('@')[2]} does not answer" in last and "secret" not in result.stderr
+
+
 def test_import_malformed_line(service: Service, key: str, tmp_path: Path) -> None:
     before = service.size()
     good = json.dumps(_row("broken", 0)).encode() + b"\n"
@@ -192,4 +226,5 @@ def test_import_row_that_the_service_refuses(service: Service, key: str, tmp_pat
 
 def test_import_wrong_key(service: Service, tmp_path: Path) -> None:
     file = write_rows(tmp_path / "one.jsonl", [_row("one", 0)])
-    refused(run_ledger("import", str(file), "--url", service.url, "--key", "lk_all_wrong"), "401", "UNAUTHORIZED")
+    result = run_ledger("import", str(file), "--url", service.url, "--key", "lk_all_wrong")
+    refused(result, service.url, "401", "UNAUTHORIZED")

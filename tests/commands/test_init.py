@@ -8,11 +8,17 @@ import re
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ledger.commands.init_command import command as init
+from ledger.log.errors import UnavailableError
+from ledger.log.store.keys import SqliteKeys
+from ledger.log.store.postgres import PostgresStore
 from ledger.settings import Settings
 from tests.commands.outcomes import WAIT_SECONDS, checked_sizes, digests, done, refused, run_together
 from tests.ledgers import Ledger, Room
@@ -167,6 +173,36 @@ def test_keys_of_a_ledger_elsewhere_are_kept(fresh_ledger: Ledger) -> None:
     (place.data / "away").rename(place.data / "master.key")
     assert digests(place.data) == before
     assert checked_sizes(done(run_ledger("check", data=place))) == [3, 3]
+
+
+@pytest.mark.only_on("postgres", why="of SQLite it is the test before")
+def test_keys_of_a_ledger_in_another_database_are_kept_apart(fresh_ledger: Ledger, room: Room) -> None:
+    """Two ledgers in one keystore would be backed up, moved and lost together."""
+    place, _ = fresh_ledger
+    before, other = digests(place.data), replace(place, database_url=room.new().database_url)
+    refused(run_ledger("init", data=other), "holds the data keys of a ledger", "--data", "nothing was changed")
+    assert digests(place.data) == before
+    refused(run_ledger("check", data=other), "no ledger in this database")
+    assert checked_sizes(done(run_ledger("check", data=place))) == [3, 3]
+
+
+@pytest.mark.only_on("postgres", why="on SQLite the database is unfinished, too, and made anew")
+def test_init_that_failed_after_its_keys_is_run_again(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own keys are not those of another ledger."""
+    place = room.new()
+
+    def fail(*_: object) -> None:
+        raise UnavailableError("the database went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresStore, "append", fail)
+        failed = CliRunner().invoke(init, env=variables(place))
+    assert failed.exit_code == 1 and "went away" in failed.stderr
+    with closing(SqliteKeys(place.keystore, read_only=True)) as keys:
+        assert keys.after(b"")
+    done(run_ledger("init", data=place))
+    assert checked_sizes(done(run_ledger("check", data=place))) == [3, 3]
+    assert {path.name for path in place.data.iterdir() if path.suffix in (".new", ".unfinished")} == set()
 
 
 def _begin(place: Settings) -> "subprocess.Popen[str]":

@@ -40,9 +40,9 @@ URLS = (
 )
 
 
-def _check(**variables: str) -> Result:
+def _check(*arguments: str, **variables: str) -> Result:
     empty = {name: None for name in ("LEDGER_DATABASE_URL", "LEDGER_DATABASE_URL_FILE", "LEDGER_KEYSTORE_URL_FILE")}
-    return CliRunner().invoke(main, ["check"], env=empty | variables)
+    return CliRunner().invoke(main, ["check", *arguments], env=empty | variables)
 
 
 def _refusal(result: Result) -> str:
@@ -67,11 +67,26 @@ def test_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, words: s
     assert words in _refusal(_check(LEDGER_DATABASE_URL_FILE=str(tmp_path / name)))
 
 
-def test_both_forms_are_refused(tmp_path: Path) -> None:
+# How a URL and its file are given, and how the answer calls them.
+BOTH = [
+    ((), ("LEDGER_DATABASE_URL", "LEDGER_DATABASE_URL_FILE")),
+    (("--database-url",), ("--database-url", "LEDGER_DATABASE_URL_FILE")),
+    (("--database-url-file",), ("LEDGER_DATABASE_URL", "--database-url-file")),
+    (("--database-url", "--database-url-file"), ("--database-url", "--database-url-file")),
+]
+
+
+@pytest.mark.parametrize(("flags", "names"), BOTH)
+def test_both_forms_are_refused_and_called_what_they_were_given_as(
+    tmp_path: Path, flags: tuple[str, ...], names: tuple[str, str]
+) -> None:
+    """None wins: whoever forgot a variable would work on another database than the one that he named."""
     file = tmp_path / "url"
     file.write_text(f"postgresql://{SECRET}@db/a\n")
-    said = _refusal(_check(LEDGER_DATABASE_URL_FILE=str(file), LEDGER_DATABASE_URL=f"postgresql://{SECRET}@db/b"))
-    assert "both given" in said
+    given = {"--database-url": f"postgresql://{SECRET}@db/b", "--database-url-file": str(file)}
+    told = {f"LEDGER_{flag[2:].replace('-', '_').upper()}": value for flag, value in given.items() if flag not in flags}
+    said = _refusal(_check(*(word for flag in flags for word in (flag, given[flag])), **told))
+    assert f"{names[0]} and {names[1]} are both given" in said and "leave one of them out" in said
 
 
 @pytest.mark.parametrize("url", URLS)

@@ -81,9 +81,10 @@ def test_what_is_wrong_with_a_database_is_said(fresh_ledger: Ledger, name: str, 
 
 def test_password_is_never_shown(fresh_ledger: Ledger) -> None:
     place = replace(fresh_ledger[0], database_url="postgresql://somebody:secret-password@127.0.0.1:1/ledger")
-    for command in (("check",), ("serve", "--port", "0"), ("init",)):
-        result = run_ledger(*command, data=place)
-        refused(result)
+    elsewhere = replace(place, data=place.data.with_name("without-keys"))
+    for command, where in (("check", place), ("serve --port 0", place), ("init", elsewhere)):
+        result = run_ledger(*command.split(), data=where)
+        refused(result, "the database cannot be used")
         assert "secret-password" not in result.stderr
 
 

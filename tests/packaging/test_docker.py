@@ -71,6 +71,8 @@ def test_every_image_is_pinned() -> None:
         assert re.fullmatch(r"[a-z-]+:\d+(\.\d+)*(-[a-z]+)*", image), image
     # Both services run the one that is built here, of this version.
     assert {SERVICES[name]["image"] for name in LEDGERS} == {f"decision-ledger:{ledger.__version__}"}
+    # No registry is asked for it, neither by the service that builds it nor by the other.
+    assert {SERVICES[name].get("pull_policy") for name in LEDGERS} == {"never"}
     [build] = [service["build"] for service in SERVICES.values() if "build" in service]
     assert (COMPOSE_FILE.parent / build["context"] / build["dockerfile"]).resolve() == ROOT / "docker" / "Dockerfile"
 

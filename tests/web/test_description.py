@@ -23,10 +23,7 @@ PUBLIC = {
     ("post", f"{API}/transparency/roots/verify"),
     ("get", f"{API}/transparency/keys"),
     ("get", f"{API}/transparency/keys/current"),
-    ("get", f"{API}/health"),
-    ("get", "/health"),
-    ("get", "/ready"),
-    ("get", "/status"),
+    *((method, path) for method in ("get", "head") for path in (f"{API}/health", "/health", "/ready", "/status")),
 }
 
 
@@ -103,6 +100,13 @@ def test_document_lists_every_route_of_the_application(document, fresh_ledger):
     wanted = {(method, path) for method, path in asyncio.run(routes()) if not path.startswith(NOT_DESCRIBED)}
     assert described == wanted
     assert len(described) >= 28
+
+
+def test_answers_without_a_body_are_described_without_one(document):
+    bodiless = [operation for method, _, operation in operations(document) if method == "head"]
+    assert bodiless
+    for operation in bodiless:
+        assert not any("content" in response for response in operation["responses"].values())
 
 
 def test_operations_without_a_credential_are_the_public_ones(document):

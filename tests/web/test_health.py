@@ -20,6 +20,15 @@ def test_health_says_four_things_and_two(nobody):
     assert nobody.get(f"{API}/health").json() == {"status": "ok", "bootstrap_complete": True}
 
 
+@pytest.mark.parametrize("path", ["/health", f"{API}/health", "/ready", "/status"])
+def test_probes_may_ask_without_a_body(nobody, path):
+    """What only wants the status asks with HEAD, and gets that of GET (RFC 9110 §9.3.2)."""
+    answer, whole = nobody.head(path), nobody.get(path)
+    assert (answer.status_code, answer.content) == (whole.status_code, b"") == (200, b"")
+    assert answer.headers["content-type"] == whole.headers["content-type"]
+    assert {"GET", "HEAD"} <= set(nobody.put(path).headers["allow"].split(", "))
+
+
 def test_details_are_for_those_who_read_the_log(service, owner, agent, nobody):
     details = owner.get(f"{API}/health/details").json()
     assert details["log_size"] == service.size()
@@ -57,13 +66,14 @@ def test_service_that_has_not_started_is_not_ready(fresh_ledger):
     async def ask():
         app = Application(fresh_ledger[0], jobs=False)
         async with asgi_client(app) as client:
-            answer = await client.get("/ready")
+            answer, status = await client.get("/ready"), (await client.head("/ready")).status_code
         await app.start()
         await app.stop()
-        return answer
+        return answer, status
 
-    answer = asyncio.run(ask())
+    answer, status = asyncio.run(ask())
     assert (answer.status_code, answer.json()) == (503, {"ready": False, "reason": "starting"})
+    assert status == 503
 
 
 def test_without_the_setting_no_web_page_may_call(nobody):

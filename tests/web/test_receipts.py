@@ -64,6 +64,19 @@ def test_receipt_is_a_file_that_the_verifier_takes(service, owner, reported):
         assert receipt.disclosures == []
 
 
+def test_answers_that_are_no_receipts_are_known_to_the_verifier(service, owner, agent, nobody):
+    """Whoever keeps what came back in place of a receipt is told what it is."""
+    asked = {"params": {"receipts": "full"}, "json": {"events": [event("kept-whole")]}}
+    for answer, words in (
+        (agent.post(f"{API}/events", **asked), "jq -c"),
+        (agent.post(f"{API}/events", json=asked["json"]), "receipts=full"),
+        (owner.get(f"{API}/receipts/{NO_SUCH_EVENT}"), "a refusal of a service"),
+        (nobody.get(f"{API}/receipts/{NO_SUCH_EVENT}"), "a refusal of a service"),
+    ):
+        with pytest.raises(VerificationError, match=words):
+            verified(service, answer.content)
+
+
 def test_receipt_leads_to_the_root_log_after_an_interval(service, owner):
     [item] = report(owner, event("rooted"))["items"]
     receipt = verified(service, rooted_receipt(owner, item["event_id"]))

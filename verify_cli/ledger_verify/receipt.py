@@ -16,9 +16,10 @@ from ledger_verify.checkpoint import Checkpoint, parse_checkpoint, same_tree, si
 from ledger_verify.day import Day, verify_day
 from ledger_verify.disclosure import Disclosure, check_disclosures
 from ledger_verify.entry import Entry, check_position, parse_entry
-from ledger_verify.errors import VerificationError, step
+from ledger_verify.errors import MalformedError, VerificationError, step
 from ledger_verify.heads import RootMember, parse_root_member, verify_root_member
 from ledger_verify.merkle import verify_inclusion
+from ledger_verify.mistaken import mistaken_for_receipt
 from ledger_verify.trust import Signed, TrustedKeys
 
 FORMAT = "ledger-receipt/v1"
@@ -50,7 +51,7 @@ class Receipt(NamedTuple):
 def verify_receipt(raw: bytes, keys: TrustedKeys) -> Receipt:
     """Verify the bytes of a receipt file against the keys that the caller trusts."""
     with step("step 1"):
-        receipt = shapes.members(parse_jcs_file(raw, "the receipt"), _MEMBERS, "the receipt")
+        receipt = _parse(raw)
         shapes.exactly(receipt["format"], FORMAT, "format")
         leaf_index = shapes.integer(receipt["leaf_index"], "leaf_index")
         inclusion_path = shapes.hashes(receipt["inclusion_path"], "inclusion_path")
@@ -73,6 +74,13 @@ def verify_receipt(raw: bytes, keys: TrustedKeys) -> Receipt:
     root, root_signed = verify_root(receipt["root"], checkpoint, keys)
     day = verify_daily_root(receipt["daily_root"], root, keys)
     return Receipt(entry, leaf_index, checkpoint, disclosures, root, day, Signed(log_signed, root_signed))
+
+
+def _parse(raw: bytes) -> dict[str, object]:
+    try:
+        return shapes.members(parse_jcs_file(raw, "the receipt"), _MEMBERS, "the receipt")
+    except MalformedError as error:
+        raise mistaken_for_receipt(raw) or error from None
 
 
 def verify_log_signature(checkpoint: Checkpoint, keys: TrustedKeys) -> bool:
