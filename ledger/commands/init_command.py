@@ -20,6 +20,7 @@ from ledger.log.guard import Guard
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Release, data_key, initialise
 from ledger.log.lock import DirectoryLock
+from ledger.log.startup import require_finished
 from ledger.log.store import ROOT_LOG, Store
 from ledger.log.store.keys import KeyTable, SqliteKeys
 from ledger.log.store.sqlite import SqliteStore
@@ -107,7 +108,14 @@ def create_ledger(settings: Settings, origin: str, clock: Callable[[], int] = cl
 def _new_database(url: str) -> Store:
     from ledger.log.store.postgres import PostgresStore
 
-    return PostgresStore.initialise(url)
+    store = PostgresStore.initialise(url)
+    try:
+        # Without a ledger it may still have the beginning of a copy.
+        require_finished(store)
+    except ConfigurationError:
+        store.close()
+        raise
+    return store
 
 
 def _refuse_kept_keys(settings: Settings, unfinished: Path) -> None:

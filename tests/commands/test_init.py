@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from ledger.commands.init_command import command as init
 from ledger.log.errors import UnavailableError
+from ledger.log.store import UNFINISHED
 from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.postgres import PostgresStore
 from ledger.settings import Settings
@@ -245,3 +246,12 @@ def test_init_twice_at_once(room: Room) -> None:
 def test_init_from_two_directories_at_once(room: Room) -> None:
     place = room.new()
     _one_of_two(place, replace(place, data=place.data.with_name("other")))
+
+
+@pytest.mark.only_on("postgres", why="on SQLite a copy has another name until it is whole")
+def test_init_over_the_beginning_of_a_copy(room: Room) -> None:
+    place = room.new()
+    assert place.database_url is not None
+    with closing(PostgresStore.initialise(place.database_url)) as store:
+        store.put_note(UNFINISHED, "1")
+    refused(run_ledger("init", data=place), "a copy of a ledger that was cut short", "drop it")
