@@ -9,17 +9,18 @@ import errno
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from ledger.log import canonical
 from ledger.log.days import DayDocument
+from ledger.log.erased import Erased, recorded_erasures
 from ledger.log.errors import ConflictError, InvalidRequestError
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import RootProof, base64_path, covering_head, disclosures_of, root_proof
-from ledger.log.working_copy import Log
+from ledger.log.working_copy import Committed, Log
 from ledger.tlog.checkpoint import read_checkpoint
 
 CHUNK = 1000
@@ -35,6 +36,7 @@ this folder is a convenience: who distrusts its origin takes it from elsewhere, 
 manifest.json      range, signed checkpoint, proofs, digests of the other files
 entries.jsonl      the entries, one a line; SHA-256 of a zero byte and the line is a leaf of the log
 disclosures.jsonl  values of sealed fields, where they are disclosed
+governing.jsonl    the entries that govern the log, from its first one on, each with its proof; they say what was erased
 """
 
 
@@ -45,7 +47,7 @@ class ExportedFile(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "stop": "to"}):
-    format: str = "ledger-export/v1"
+    format: str = "ledger-export/v2"
     origin: str
     start: int
     stop: int
@@ -103,10 +105,13 @@ def _write_folder(
     progress: Callable[[int], None],
 ) -> Manifest:
     committed = log.committed
-    covering = covering_head(ledger, log, stop - 1)
+    # Under a head that knows of all that was erased of the range, which is recorded later than the range.
+    newest = max([stop - 1, *_erasures(ledger, log, start, stop, committed.head.size)])
+    covering = covering_head(ledger, log, newest)
     checkpoint = committed.head.checkpoint if covering is None else covering[0].checkpoint
     size = read_checkpoint(checkpoint).size
     _write_entries(ledger, log, start, stop, folder, disclose, progress)
+    _write_governing(ledger, log, committed, size, folder)
     shutil.copyfile(verifier, folder / "ledger-verify.pyz")
     (folder / "README.txt").write_text(_README.format(start=start, last=stop - 1))
     manifest = Manifest(
@@ -124,6 +129,13 @@ def _write_folder(
     return manifest
 
 
+def _erasures(ledger: Ledger, log: Log, start: int, stop: int, size: int) -> Iterator[int]:
+    """Indexes of the entries below `size` that record an erasure of something in [start, stop)."""
+    for index, event in recorded_erasures(ledger.store, log.number):
+        if index < size and Erased.by([event]).within(start, stop).erasures:
+            yield index
+
+
 def _write_entries(
     ledger: Ledger, log: Log, start: int, stop: int, folder: Path, disclose: bool, progress: Callable[[int], None]
 ) -> None:
@@ -135,6 +147,16 @@ def _write_entries(
                 if disclose and (texts := disclosures_of(ledger, log, index)):
                     disclosures.write(canonical.encode({"disclosures": texts, "index": index}) + b"\n")
             progress(len(leaves))
+
+
+def _write_governing(ledger: Ledger, log: Log, committed: Committed, size: int, folder: Path) -> None:
+    """The governing chain of the tree of the first `size` leaves."""
+    with (folder / "governing.jsonl").open("wb") as lines:
+        for index, leaf in ledger.store.governing(log.number, 0):
+            if index >= size:
+                break
+            path = base64_path(log.tree.inclusion_path(committed.edge, index, size))
+            lines.write(canonical.encode({"entry": leaf.decode(), "index": index, "path": path}) + b"\n")
 
 
 def _digest(path: Path) -> ExportedFile:

@@ -10,7 +10,7 @@ from tests.commands.outcomes import digests, done, post, refused, run_together
 from tests.ledgers import Ledger
 from tests.running import Service, eventually, read_json, run_ledger, run_verifier
 
-FILES = {"README.txt", "disclosures.jsonl", "entries.jsonl", "ledger-verify.pyz", "manifest.json"}
+FILES = {"README.txt", "disclosures.jsonl", "entries.jsonl", "governing.jsonl", "ledger-verify.pyz", "manifest.json"}
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,19 @@ from ledger.log.entry import read_envelope
 from ledger.log.errors import ConflictError, InvalidRequestError, UnavailableError
 from ledger.log.export import CHUNK, Manifest, write_export
 from tests.log.stores import AroundStore
-from tests.log.world import DAY, NOON, TENANT, World
+from tests.log.world import DAY, NOON, TENANT, World, event
 from tests.running import run_verifier
 
 SIZE = 530
 COVERED, CLOSED = 500, 300
-FILES = {"README.txt", "disclosures.jsonl", "entries.jsonl", "ledger-verify.pyz", "manifest.json"}
+FILES = {
+    "README.txt",
+    "disclosures.jsonl",
+    "entries.jsonl",
+    "governing.jsonl",
+    "ledger-verify.pyz",
+    "manifest.json",
+}
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +134,48 @@ def test_command_verifies_an_export_and_refuses_an_altered_one(grown: World, tmp
     entries = out / "entries.jsonl"
     entries.write_bytes(entries.read_bytes().replace(b'"verdict":"allow"', b'"verdict":"deny"', 1))
     assert run_verifier("export", str(out), *keys).returncode == 1
+
+
+# What was erased
+
+
+def test_erased_fields_are_reported_with_the_proof_of_their_erasure(
+    open_world: Callable[..., World], tmp_path: Path
+) -> None:
+    """In every range, also one that lies before the erasure; an export from before verifies as it did."""
+    with open_world() as world:
+        first = world.size
+        world.append(*world.drafts(*(event(f"c{i}", payload=PAYLOAD | {"data_subject": "ada"}) for i in range(4))))
+        stop = world.size
+        world.commit_heads()
+        world.close_day()
+        export(world, tmp_path / "before", first, stop, disclose=True)
+        named = [row.event_id for row in world.ledger.store.rows(TENANT, first, first + 1)]
+        [(field, _)] = world.erase(event_ids=named, pointers=["/data/reason"]).recorded
+        assert verified(world, export_of(world, tmp_path / "one", first, stop)) == (0, 7, 1, [field])
+        [(whole, _)] = world.erase(subject="ada").recorded
+        world.commit_heads()
+        for start, end, withheld, erased in ((first, stop, 0, 8), (first + 1, first + 2, 0, 2), (0, world.size, 1, 8)):
+            out = export_of(world, tmp_path / f"{start}-{end}", start, end, disclose=False)
+            concerned = [field, whole] if start <= first else [whole]
+            assert verified(world, out) == (0, withheld, erased, concerned)
+            assert verify_export(str(out), world.keys).signed.tier == "tamper-evident"
+        old = verify_export(str(tmp_path / "before"), world.keys)
+        assert (old.disclosed, old.withheld, old.erased, old.day is not None) == (8, 0, 0, True)
+
+
+PAYLOAD = {"tool_args": {"amount": 1}, "reason": "because"}
+
+
+def export_of(world: World, out: Path, start: int, stop: int, **options: Any) -> Path:
+    export(world, out, start, stop, **options)
+    return out
+
+
+def verified(world: World, out: Path) -> tuple[int, int, int, list[int]]:
+    """Fields disclosed, withheld and erased, and the erasures."""
+    found = verify_export(str(out), world.keys)
+    return found.disclosed, found.withheld, found.erased, [erasure.entry_index for erasure in found.governing.erasures]
 
 
 # Forgeries, with the digests in the manifest put right

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make `spec/vectors/{entries,disclosures,receipts,days}.json` from a throw-away ledger: `python -m
-tests.vectors.make`.
+"""Make `spec/vectors/{entries,disclosures,receipts,days,exports}.json` from a throw-away ledger: `python -m
+tests.vectors.make`, or only those that are named, e.g. `python -m tests.vectors.make exports`.
 
 Keys, salts and ids are random, so each run makes other bytes; the committed files are what counts, and they are made
 again only when a format changes. Both implementations read them: `tests/vectors/test_vectors.py` and the verifier's own
@@ -10,6 +10,7 @@ tests.
 import asyncio
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -18,6 +19,7 @@ from typing import Any
 
 from ledger.deployment import TENANT_PARTS
 from ledger.log.days import day_document
+from ledger.log.erasure import Erasure, erase
 from ledger.log.export import write_export
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Ledger, Release, initialise
@@ -100,6 +102,10 @@ async def make() -> dict[str, Case]:
         texts["within a closed day"] = receipt(ledger, log, index, leaf).text()
         days = [day_document(ledger, day).text() for day in ledger.store.days()]
         leaves = ledger.store.leaves(1, 0, 6) + ledger.store.leaves(0, 0, 8)
+        wanted = Erasure(grounds="subject_request", actor="operator", subject="ada")
+        await erase(ledger, log, wanted, lambda moment: None)
+        clock.now += DAY
+        await roots.close_day()
         disclosures = json.loads(texts["committed to the root log, all disclosed"])["disclosures"]
         exported = _exported(ledger, log, Path(name))
         vkeys = {"log": log.signer.vkey.format(), "root": ledger.root.signer.vkey.format()}
@@ -132,16 +138,16 @@ async def make() -> dict[str, Case]:
 
 
 def _exported(ledger: Ledger, log: Log, folder: Path) -> dict[str, str]:
-    """The files of an export of leaves 1 and 2 with all disclosures."""
+    """The files of an export of leaves 1 to 3 with all disclosures that are left: what leaf 2 had was erased."""
     stand_in = folder / "verifier"
     stand_in.write_text("stands in for the verifier\n")
     out = folder / "export"
-    write_export(ledger, log, 1, 3, out, disclose=True, verifier=stand_in, progress=lambda done: None)
+    write_export(ledger, log, 1, 4, out, disclose=True, verifier=stand_in, progress=lambda done: None)
     return {path.name: path.read_text() for path in sorted(out.iterdir())}
 
 
 def _export_cases(files: dict[str, str]) -> Iterator[Case]:
-    yield {"name": "leaves 1 and 2", "ok": True, "files": files}
+    yield {"name": "leaves 1 to 3", "ok": True, "erased": 4, "files": files}
     first, second, *rest = files["entries.jsonl"].splitlines(keepends=True)
     for name, lines in (
         ("an entry missing", [first, *rest]),
@@ -154,6 +160,19 @@ def _export_cases(files: dict[str, str]) -> Iterator[Case]:
             "ok": False,
             "why": "step 3 or 4",
             "files": _resealed(files, {"entries.jsonl": "".join(lines)}),
+        }
+    genesis, erasure = files["governing.jsonl"].splitlines(keepends=True)
+    for name, chain in (
+        ("no genesis in the governing chain", [erasure]),
+        ("the governing chain twice", [genesis, genesis, erasure]),
+        ("a governing entry altered", [genesis, erasure.replace("subject_request", "other")]),
+        ("no governing chain", []),
+    ):
+        yield {
+            "name": name,
+            "ok": False,
+            "why": "step 7",
+            "files": _resealed(files, {"governing.jsonl": "".join(chain)}),
         }
     manifest = json.loads(files["manifest.json"])
     for name, members in (
@@ -333,8 +352,10 @@ def with_examples(page: str) -> str:
     return EXAMPLE.sub(fill, page)
 
 
-def main() -> None:
+def main(*wanted: str) -> None:
     for name, content in asyncio.run(make()).items():
+        if wanted and name not in wanted:
+            continue
         cases = ",\n    ".join(json.dumps(case, ensure_ascii=False) for case in content["cases"])
         head = ",\n  ".join(f'"{k}": {json.dumps(v, ensure_ascii=False)}' for k, v in content.items() if k != "cases")
         (VECTORS / f"{name}.json").write_text(f'{{\n  {head},\n  "cases": [\n    {cases}\n  ]\n}}\n')
@@ -343,4 +364,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

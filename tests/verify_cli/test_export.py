@@ -15,7 +15,7 @@ from ledger_verify import CannotTellError, TrustedKeys, VerificationError, trust
 from .textbook import Signer, b64, b64_list, file_bytes, jcs, listed, seal, subtrees
 from .world import Log, World, genesis
 
-FILES = ("README.txt", "disclosures.jsonl", "entries.jsonl", "ledger-verify.pyz")
+FILES = ("README.txt", "disclosures.jsonl", "entries.jsonl", "governing.jsonl", "ledger-verify.pyz")
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_forgery_with_a_fresh_file_list_is_refused(
 
 MANIFESTS: list[tuple[str, Callable[[World], dict[str, object]]]] = [
     ("step 2", lambda w: {"x": 1}),
-    ("step 2", lambda w: {"format": "ledger-export/v2"}),
+    ("step 2", lambda w: {"format": "ledger-export/v3"}),
     ("step 2", lambda w: {"from": 20}),
     ("step 2", lambda w: {"from": -1}),
     ("step 2", lambda w: {"to": w.log_size + 1}),
@@ -227,6 +227,7 @@ def own_export(log: Log, folder: Path, start: int, end: int) -> tuple[Path, Trus
         "README.txt": b"",
         "disclosures.jsonl": b"",
         "entries.jsonl": b"".join(entry.encode() + b"\n" for entry in log.entries[start:end]),
+        "governing.jsonl": b"".join(log.governing_lines(len(log.entries))),
         "ledger-verify.pyz": b"",
     }
     for name, content in files.items():
@@ -235,7 +236,7 @@ def own_export(log: Log, folder: Path, start: int, end: int) -> tuple[Path, Trus
         "checkpoint": log.checkpoint(),
         "daily_root": None,
         "files": listed(files),
-        "format": "ledger-export/v1",
+        "format": "ledger-export/v2",
         "from": start,
         "left": b64_list(subtrees(log.hashes, 0, start)),
         "origin": log.origin,
@@ -263,13 +264,14 @@ def test_a_commitment_in_two_entries_is_refused(tmp_path: Path) -> None:
     assert "S5" in refused(folder, keys)
 
 
-@pytest.mark.parametrize(("as_of", "start", "good"), [(1, 0, True), (0, 0, False), (2, 0, False), (2, 3, True)])
+@pytest.mark.parametrize("start", [0, 3])
+@pytest.mark.parametrize(("as_of", "good"), [(1, True), (0, False), (2, False)])
 def test_as_of_is_the_last_governing_entry(as_of: int, start: int, good: bool, tmp_path: Path) -> None:
-    """E4, as far as the range shows it: entries 0 and 1 are governing, 2 is a call, 3 says what came before."""
+    """E4, wherever the range begins: entries 0 and 1 are governing, 2 is a call, 3 says what came before."""
     log = new_log()
     log.govern("tenant.created", {"actor": "operator", "tenant_id": "t"}, "t")
     log.call({})
-    log.append("key.revoked", {"as_of": as_of, "actor": "operator", "key_id": "k"}, "k")
+    log.governing.append(log.append("key.revoked", {"as_of": as_of, "actor": "operator", "key_id": "k"}, "k"))
     folder, keys = own_export(log, tmp_path / "export", start, 4)
     if good:
         assert verify_export(str(folder), keys).signed.by_log
@@ -282,13 +284,14 @@ def test_an_unknown_type_may_be_governing(tmp_path: Path) -> None:
         log = new_log()
         log.append("policy.deployed", {})
         log.call({})
-        log.append("key.revoked", {"as_of": as_of, "actor": "operator", "key_id": "k"}, "k")
+        log.governing += [index for index in (as_of,) if index]
+        log.governing.append(log.append("key.revoked", {"as_of": as_of, "actor": "operator", "key_id": "k"}, "k"))
         folder, keys = own_export(log, tmp_path / str(number), 0, 4)
         if good:
             export = verify_export(str(folder), keys)
             assert export.unknown_types == 1
         else:
-            assert "E4" in refused(folder, keys)
+            assert "no governing one" in refused(folder, keys)
 
 
 def test_ids_that_do_not_increase_are_refused_although_signed(tmp_path: Path) -> None:
@@ -315,3 +318,84 @@ def test_the_last_range_has_no_right_side(tmp_path: Path) -> None:
     assert manifest(folder)["left"] == manifest(folder)["right"] == []
     assert verify_export(str(folder), keys).types == {"log.genesis v1": 1}
     assert jcs(manifest(folder)).encode() + b"\n" == (folder / "manifest.json").read_bytes()
+
+
+# The governing chain
+
+
+def erased(log: Log, *ranges: tuple[int, int], pointers: list[str] | None = None) -> int:
+    data: dict[str, object] = {"actor": "operator", "grounds": "other", "ranges": [list(pair) for pair in ranges]}
+    return log.govern("disclosure.erased", data if pointers is None else data | {"pointers": pointers})
+
+
+def test_erased_fields_are_told_from_withheld_ones(tmp_path: Path) -> None:
+    """Each call has the fields /data/reason and /data/tool_args/amount. The erasures come later than all of them."""
+    log = new_log()
+    for _ in range(6):
+        log.call({"amount": "1"})
+    first = erased(log, (1, 2), (4, 5))
+    second = erased(log, (2, 5), pointers=["/data/reason"])
+    for number, (start, end, withheld, gone, named) in enumerate(
+        [(0, 9, 6, 6, [first, second]), (1, 7, 6, 6, [first, second]), (1, 2, 0, 2, [first]), (5, 7, 4, 0, [])]
+    ):
+        folder, keys = own_export(log, tmp_path / str(number), start, end)
+        export = verify_export(str(folder), keys)
+        assert (export.disclosed, export.withheld, export.erased) == (0, withheld, gone)
+        assert [erasure.entry_index for erasure in export.governing.erasures] == named
+        assert (export.governing.entries, export.governing.last) == (3, second)
+    # What somebody kept is checked as ever, and no longer counts as erased (S7).
+    put(folder, [], "disclosures.jsonl")
+    folder, keys = own_export(log, tmp_path / "kept", 0, 9)
+    put(folder, [file_bytes({"disclosures": log.disclosures[1], "index": 1})], "disclosures.jsonl")
+    rewrite(folder)
+    export = verify_export(str(folder), keys)
+    assert (export.disclosed, export.withheld, export.erased) == (2, 6, 4)
+
+
+CHAINS: list[Callable[[Log, list[bytes]], list[bytes]]] = [
+    lambda log, chain: [],
+    lambda log, chain: chain[1:],
+    lambda log, chain: chain[:1] + chain[2:],
+    lambda log, chain: chain[:1] * 2 + chain[1:],
+    lambda log, chain: [chain[1], chain[0], *chain[2:]],
+    lambda log, chain: [chain[0].replace(b"tenant", b"TENANT"), *chain[1:]],
+    lambda log, chain: [*chain[:-1], chain[-1].replace(b'"index":4', b'"index":3')],
+    lambda log, chain: [*chain, file_bytes({"entry": log.entries[2], "index": 2, "path": log.path(2)})],
+    lambda log, chain: [*chain[:1], file_bytes({"entry": log.entries[2], "index": 2, "path": log.path(2)}), *chain[1:]],
+    lambda log, chain: [*chain[:-1], chain[-1][:-1]],
+    lambda log, chain: [b"{}\n", *chain],
+    lambda log, chain: [b"\n", *chain],
+    lambda log, chain: [b" " * 150_001 + b"\n", *chain],
+    lambda log, chain: [file_bytes({"entry": log.entries[0], "index": 0, "path": []}), *chain[1:]],
+    lambda log, chain: [file_bytes({"entry": log.entries[0], "index": 0, "path": log.path(0), "x": 1}), *chain[1:]],
+]
+
+
+@pytest.mark.parametrize("change", CHAINS, ids=[str(i) for i in range(len(CHAINS))])
+def test_chain_is_whole_and_in_order(change: Callable[[Log, list[bytes]], list[bytes]], tmp_path: Path) -> None:
+    log = new_log()
+    log.govern("tenant.created", {"actor": "operator", "tenant_id": "t"}, "t")
+    log.call({"amount": "1"})
+    log.call({"amount": "2"})
+    erased(log, (2, 3))
+    folder, keys = own_export(log, tmp_path / "export", 2, 4)
+    assert verify_export(str(folder), keys).erased == 2
+    put(folder, change(log, lines(folder, "governing.jsonl")), "governing.jsonl")
+    rewrite(folder)
+    assert refused(folder, keys).startswith("step 7: ")
+
+
+def test_chain_cut_short_hides_no_entry_of_the_range(tmp_path: Path) -> None:
+    """That there is no later governing entry nobody can prove; but one that is exported cannot be left out."""
+    log = new_log()
+    log.call({"amount": "1"})
+    erased(log, (1, 2))
+    for end, good in ((2, True), (3, False)):
+        folder, keys = own_export(log, tmp_path / str(end), 1, end)
+        put(folder, lines(folder, "governing.jsonl")[:-1], "governing.jsonl")
+        rewrite(folder)
+        if good:
+            export = verify_export(str(folder), keys)
+            assert (export.withheld, export.erased, export.governing.last) == (2, 0, 0)
+        else:
+            assert "missing from governing.jsonl" in refused(folder, keys)

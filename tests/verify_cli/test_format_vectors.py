@@ -55,7 +55,7 @@ def test_export(case: Case, keys: TrustedKeys, tmp_path: Path) -> None:
     for name, text in case["files"].items():
         (tmp_path / name).write_bytes(text.encode())
     found = agree(case, lambda: verify_export(str(tmp_path), keys))
-    assert found is None or found.root is not None
+    assert found is None or (found.root is not None and found.erased == case["erased"])
 
 
 @pytest.mark.parametrize(("case", "keys"), cases("entries"))

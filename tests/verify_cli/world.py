@@ -35,6 +35,7 @@ class Log:
     entries: list[str] = field(default_factory=list)
     disclosures: dict[int, list[str]] = field(default_factory=dict)
     last_governing: int = -1
+    governing: list[int] = field(default_factory=list)
 
     @property
     def origin(self) -> str:
@@ -62,11 +63,20 @@ class Log:
         self.entries.append(jcs(self.envelope(kind, data, subject)))
         return len(self.entries) - 1
 
-    def govern(self, kind: str, data: dict[str, object], subject: str) -> int:
+    def govern(self, kind: str, data: dict[str, object], subject: str | None = None) -> int:
         if self.last_governing >= 0:
             data = {"as_of": self.last_governing, **data}
         self.last_governing = self.append(kind, data, subject)
+        self.governing.append(self.last_governing)
         return self.last_governing
+
+    def governing_lines(self, size: int) -> list[bytes]:
+        """The governing chain of the tree of `size`, as an export has it."""
+        return [
+            file_bytes({"entry": self.entries[i], "index": i, "path": self.path(i, size)})
+            for i in self.governing
+            if i < size
+        ]
 
     def call(self, arguments: dict[str, str], **optional: str) -> int:
         """A call.reported with each argument (name → JSON text) sealed, and `reason` too."""
@@ -206,6 +216,7 @@ class World:
             "README.txt": b"Words for people.\n",
             "disclosures.jsonl": b"".join(lines),
             "entries.jsonl": b"".join(entry.encode() + b"\n" for entry in self.log.entries[start:end]),
+            "governing.jsonl": b"".join(self.log.governing_lines(self.log_size)),
             "ledger-verify.pyz": b"#!/usr/bin/env python3\n",
         }
         for name, content in files.items():
@@ -215,7 +226,7 @@ class World:
             "checkpoint": self.log.checkpoint(self.log_size),
             "daily_root": self.day() if day else None,
             "files": listed(files),
-            "format": "ledger-export/v1",
+            "format": "ledger-export/v2",
             "from": start,
             "left": b64_list(subtrees(hashes, 0, start)),
             "origin": self.log.origin,

@@ -119,6 +119,8 @@ class Contract:
             case.query = {"leaf_index": self._leaf_index}
         elif (case.method, case.path) == ("POST", f"{API}/events"):
             case.body, case.media_type = {"events": [event(f"in-contract-{next(self._numbers)}")]}, "application/json"
+        elif (case.method, case.path) == ("POST", f"{API}/erasures"):
+            case.body, case.media_type = {"event_ids": [self._event_id], "grounds": "other"}, "application/json"
 
 
 def main() -> int:

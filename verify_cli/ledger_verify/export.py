@@ -5,7 +5,8 @@ The range [from, to) of leaves is hashed line by line into a compact range that 
 with those of `right`. Which subtrees those are follows from the three numbers alone, so the operator can neither drop nor
 add a line: the root hash would be another one.
 
-Entries and disclosures are met line by line in one pass, so the memory needed does not grow with the export, but for 16
+The governing chain comes first (governing.py): what was erased is said by entries that come later. Then entries and
+disclosures are met line by line in one pass, so the memory needed does not grow with the export, but for 16
 bytes of each commitment and their place in a set (S5: none may occur twice).
 """
 
@@ -24,12 +25,14 @@ from ledger_verify.errors import MalformedError, VerificationError, step
 from ledger_verify.export_files import (
     DISCLOSURES,
     ENTRIES,
+    GOVERNING,
     LISTED_FILES,
     DigestedFile,
     Manifest,
     parse_manifest,
     read_folder,
 )
+from ledger_verify.governing import Chain, read_chain
 from ledger_verify.heads import RootMember
 from ledger_verify.merkle import CompactRange, cover
 from ledger_verify.receipt import verify_daily_root, verify_log_signature, verify_root
@@ -49,6 +52,8 @@ class Export(NamedTuple):
     unknown_types: int
     disclosed: int
     withheld: int
+    erased: int
+    governing: Chain
     root: RootMember | None
     day: Day | None
     signed: Signed
@@ -64,11 +69,13 @@ def verify_export(path: str, keys: TrustedKeys) -> Export:
         log_signed = verify_log_signature(manifest.checkpoint, keys)
         root, root_signed = verify_root(manifest.root, manifest.checkpoint, keys)
         day = verify_daily_root(manifest.daily_root, root, keys)
+    # Step 7 before the entries, since it says what was erased of them.
+    chain = read_chain(DigestedFile(path, GOVERNING, manifest), manifest)
     for name in LISTED_FILES:
-        if name not in (ENTRIES, DISCLOSURES):
+        if name not in (ENTRIES, DISCLOSURES, GOVERNING):
             for _ in DigestedFile(path, name, manifest).chunks():
                 pass
-    entries = _Entries(manifest)
+    entries = _Entries(manifest, chain)
     entries.read(DigestedFile(path, ENTRIES, manifest), DigestedFile(path, DISCLOSURES, manifest))
     return Export(
         origin=manifest.checkpoint.origin,
@@ -78,7 +85,9 @@ def verify_export(path: str, keys: TrustedKeys) -> Export:
         types=entries.types,
         unknown_types=entries.unknown_types,
         disclosed=entries.disclosed,
-        withheld=len(entries.digests) - entries.disclosed,
+        withheld=len(entries.digests) - entries.disclosed - entries.erased,
+        erased=entries.erased,
+        governing=chain,
         root=root,
         day=day,
         signed=Signed(log_signed, root_signed),
@@ -88,17 +97,16 @@ def verify_export(path: str, keys: TrustedKeys) -> Export:
 class _Entries:
     """Steps 3 to 5: the lines of the two streams, in one pass."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, chain: Chain) -> None:
         self.types: dict[str, int] = {}
         self.unknown_types = 0
         self.disclosed = 0
+        self.erased = 0
         self.digests: set[bytes] = set()
         self._manifest = manifest
         self._tree = CompactRange()
+        self._chain = chain
         self._previous_id = ""
-        # Indexes that the next governing event's `as_of` may have: one, but for unknown types, whose class is not known.
-        self._governing: set[int] = set()
-        self._seen_governing = False  # whether a known governing entry lies in the range already
 
     def read(self, entries: DigestedFile, disclosures: DigestedFile) -> None:
         start, end = self._manifest.start, self._manifest.end
@@ -113,7 +121,11 @@ class _Entries:
                 with step(f"entry {index}"):
                     entry = self._check_entry(decode_utf8(line, "the entry"), index)
             self._tree.append(entry.leaf_hash)
-            self.disclosed += disclosed.check(index, entry)
+            shown = disclosed.check(index, entry)
+            self.disclosed += len(shown)
+            if self._chain.erasures:
+                # An erased value that is disclosed all the same is what it is (S7).
+                self.erased += sum(self._chain.erased(index, p) for p in entry.commitments if p not in shown)
             index += 1
         if index != end:
             with step("step 3"):
@@ -147,7 +159,7 @@ class _Entries:
             raise VerificationError("ids do not increase (E1)", got=entry.id, want=f"more than {self._previous_id}")
         self._previous_id = entry.id
         check_position(entry, index)
-        self._check_as_of(entry, index)
+        self._check_chain(entry, index)
         for digest in entry.commitments.values():
             raw = decode_base64url(digest, "a commitment")[:16]
             if raw in self.digests:
@@ -157,18 +169,12 @@ class _Entries:
         self.types[name] = self.types.get(name, 0) + 1
         return entry
 
-    def _check_as_of(self, entry: Entry, index: int) -> None:
-        """E4: `as_of` is the last governing entry before this one, as far as the range shows it."""
+    def _check_chain(self, entry: Entry, index: int) -> None:
+        """Step 7: the chain has the governing entries of the range. Their `as_of` was looked at there (E4)."""
         if entry.known is None:
             self.unknown_types += 1
-            self._governing.add(index)
-        elif entry.known.governing:
-            as_of = entry.data.get("as_of")
-            before_range = isinstance(as_of, int) and as_of < self._manifest.start and not self._seen_governing
-            if as_of is not None and as_of not in self._governing and not before_range:
-                raise VerificationError("as_of is not the last governing entry (E4)", got=as_of)
-            self._governing = {index}
-            self._seen_governing = True
+        elif entry.known.governing and index not in self._chain.in_range:
+            raise VerificationError(f"a governing entry is missing from {GOVERNING} (E4)", got=entry.type)
 
 
 class _DisclosureLines:
@@ -181,16 +187,16 @@ class _DisclosureLines:
         self._disclosures: object = None
         self._advance()
 
-    def check(self, index: int, entry: Entry) -> int:
-        """Check the line of this entry, if it has one; returns the number of fields disclosed."""
+    def check(self, index: int, entry: Entry) -> frozenset[str]:
+        """Check the line of this entry, if it has one; returns the pointers of the fields disclosed."""
         if self._disclosures is None or self._index != index:
-            return 0
+            return frozenset()
         with step("step 5"), step(f"entry {index}"):
-            count = len(check_disclosures(self._disclosures, entry))
-            if count == 0:
+            shown = frozenset(disclosure.pointer for disclosure in check_disclosures(self._disclosures, entry))
+            if not shown:
                 raise MalformedError(f"{DISCLOSURES} has a line without disclosures")
         self._advance()
-        return count
+        return shown
 
     @property
     def finished(self) -> bool:

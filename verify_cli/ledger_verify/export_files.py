@@ -18,13 +18,15 @@ from ledger_verify.canonical import parse_jcs_file
 from ledger_verify.checkpoint import Checkpoint, parse_checkpoint
 from ledger_verify.errors import CannotTellError, MalformedError, VerificationError, step
 
-FORMAT = "ledger-export/v1"
+FORMAT = "ledger-export/v2"
 MANIFEST = "manifest.json"
 ENTRIES = "entries.jsonl"
 DISCLOSURES = "disclosures.jsonl"
-LISTED_FILES = ("README.txt", DISCLOSURES, ENTRIES, "ledger-verify.pyz")  # sorted by name
+GOVERNING = "governing.jsonl"
+LISTED_FILES = ("README.txt", DISCLOSURES, ENTRIES, GOVERNING, "ledger-verify.pyz")  # sorted by name
 
 MAX_MANIFEST_BYTES = 1_000_000
+_STEPS = {ENTRIES: "step 3", DISCLOSURES: "step 5", GOVERNING: "step 7"}
 _CHUNK = 1 << 16
 
 _MEMBERS = (
@@ -153,12 +155,12 @@ class DigestedFile:
         """The lines without their newlines, each of at most `limit` bytes."""
         for line in self._read(lambda file: file.readline(limit + 2)):
             if len(line.rstrip(b"\n")) > limit:
-                if self._name != ENTRIES:  # the format sets no limit here
+                if self._name == DISCLOSURES:  # the format sets no limit here
                     raise CannotTellError(f"{self._name} has a line of more than {limit} bytes")
-                with step("step 3"):
+                with step(_STEPS[self._name]):
                     raise MalformedError(f"{self._name} has a line of more than {limit} bytes")
             if not line.endswith(b"\n"):
-                with step("step 3" if self._name == ENTRIES else "step 5"):
+                with step(_STEPS[self._name]):
                     raise MalformedError(f"{self._name}: the last line has no newline")
             yield line[:-1]
 

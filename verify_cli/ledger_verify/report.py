@@ -111,8 +111,10 @@ def export_outcome(file: str, export: Export) -> Outcome:
         "to": export.end,
         **_head(export.checkpoint),
         "types": dict(sorted(export.types.items())),
-        "fields": {"disclosed": export.disclosed, "withheld": export.withheld},
-        "checked": ["files", "entries", "completeness", "disclosures"]
+        "fields": {"disclosed": export.disclosed, "withheld": export.withheld, "erased": export.erased},
+        "governing": {"entries": export.governing.entries, "last": export.governing.last},
+        "erasures": [erasure.entry_index for erasure in export.governing.erasures],
+        "checked": ["files", "entries", "completeness", "disclosures", "governing chain"]
         + ["root"] * (root is not None)
         + ["daily_root"] * (day is not None),
         "signed_by": _signers(export.signed),
@@ -120,9 +122,11 @@ def export_outcome(file: str, export: Export) -> Outcome:
         "date": None if day is None else day.date,
         "notes": _unknown_type(export.unknown_types) + unvouched,
     }
+    whole = export.start == 0 and export.end == export.checkpoint.tree_size
     sentence = (
-        f"entries {export.start} to {export.end - 1} of {shown(export.origin, 255)}, complete, "
-        f"{_fields(export.disclosed, export.withheld)}"
+        f"entries {export.start} to {export.end - 1} of {shown(export.origin, 255)}, complete"
+        f"{'' if whole else ' (part, linked to genesis by the governing chain)'}, "
+        f"{_fields(export.disclosed, export.withheld)}, {export.erased} erased"
     )
     if export.unknown_types:
         sentence += f" (unknown event type: fields of {export.unknown_types} not checked)"

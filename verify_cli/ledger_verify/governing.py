@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The governing chain of an export: every governing entry of the log, each with its own proof (spec/export.md, step 7).
+
+Each governing entry names the one before it, and the first is the genesis. So with the last of them the whole chain is
+fixed: none can be left out without breaking it, wherever the exported range begins and ends. What it says of erasures is
+kept; of the others only those in the range are, to be held against its entries.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from ledger_verify import catalogue, shapes
+from ledger_verify.canonical import decode_utf8, parse_jcs
+from ledger_verify.entry import Entry, check_position, parse_entry
+from ledger_verify.errors import VerificationError, step
+from ledger_verify.export_files import GOVERNING, DigestedFile, Manifest
+from ledger_verify.merkle import verify_inclusion
+
+MAX_LINE_BYTES = 150_000  # an entry of 60,000 bytes, each of which may need an escape, and 63 hashes
+
+_MEMBERS = ("entry", "index", "path")
+
+
+class Erasure(NamedTuple):
+    """A `disclosure.erased` entry: which fields of which entries; `pointers` None for all."""
+
+    entry_index: int
+    starts: list[int]
+    ends: list[int]
+    pointers: frozenset[str] | None
+
+    def names(self, index: int, pointer: str) -> bool:
+        """Whether the field of that entry was erased."""
+        place = bisect_right(self.starts, index) - 1
+        return place >= 0 and index < self.ends[place] and (self.pointers is None or pointer in self.pointers)
+
+
+class Chain(NamedTuple):
+    """The chain as far as the checkpoint goes. `in_range` has the indexes of those in the exported range."""
+
+    entries: int
+    last: int
+    in_range: set[int]
+    erasures: list[Erasure]
+
+    def erased(self, index: int, pointer: str) -> bool:
+        return any(erasure.names(index, pointer) for erasure in self.erasures)
+
+
+def read_chain(file: DigestedFile, manifest: Manifest) -> Chain:
+    """Step 7: every line of governing.jsonl."""
+    count, last = 0, -1
+    in_range: set[int] = set()
+    erasures: list[Erasure] = []
+    for line in file.lines(MAX_LINE_BYTES):
+        with step("step 7"):
+            index, entry = _read_line(line, last, manifest)
+            if manifest.start <= index < manifest.end:
+                in_range.add(index)
+            if entry.type == catalogue.ERASED and entry.known is not None:
+                erasures.append(_erasure(index, entry))
+        count, last = count + 1, index
+    if not count:
+        with step("step 7"):
+            raise VerificationError(f"{GOVERNING} is empty", want="the genesis at least")
+    # What concerns none of the exported entries need not be asked for each of them.
+    concerned = [
+        erasure for erasure in erasures if erasure.starts[0] < manifest.end and erasure.ends[-1] > manifest.start
+    ]
+    return Chain(count, last, in_range, concerned)
+
+
+def _read_line(line: bytes, last: int, manifest: Manifest) -> tuple[int, Entry]:
+    what = f"a line of {GOVERNING}"
+    members = shapes.members(parse_jcs(decode_utf8(line, what), what), _MEMBERS, what)
+    index = shapes.integer(members["index"], "index")
+    checkpoint = manifest.checkpoint
+    with step(f"entry {index}"):
+        if not last < index < checkpoint.tree_size:
+            raise VerificationError(
+                "the index is out of order, or beyond the tree",
+                got=index,
+                want=f"{last + 1} to {checkpoint.tree_size - 1}",
+            )
+        entry = parse_entry(shapes.string(members["entry"], "entry"))
+        if entry.source != checkpoint.origin:
+            raise VerificationError("the entry is from another log", got=entry.source, want=checkpoint.origin)
+        path = shapes.hashes(members["path"], "path")
+        verify_inclusion(index, checkpoint.tree_size, entry.leaf_hash, path, checkpoint.root_hash)
+        check_position(entry, index)
+        if last < 0 and index != 0:
+            raise VerificationError("the chain does not begin with the genesis (E2)", got=f"{entry.type} at {index}")
+        # Of a type that is not known it cannot be told whether it governs; the next one says so.
+        if entry.known is not None:
+            if not entry.known.governing:
+                raise VerificationError("the entry is no governing one", got=entry.type)
+            if index and entry.data.get("as_of") != last:
+                raise VerificationError(
+                    "as_of is not the governing entry before (E4)",
+                    got=entry.data.get("as_of"),
+                    want=last,
+                    hint=f"A governing entry is missing from {GOVERNING}, or is too many",
+                )
+    return index, entry
+
+
+def _erasure(index: int, entry: Entry) -> Erasure:
+    ranges = [
+        [shapes.integer(bound, "ranges") for bound in shapes.array(pair, "ranges")]
+        for pair in shapes.array(entry.data["ranges"], "ranges")
+    ]
+    pointers = entry.data.get("pointers")
+    return Erasure(
+        index,
+        [start for start, _ in ranges],
+        [end for _, end in ranges],
+        None
+        if pointers is None
+        else frozenset(shapes.string(p, "pointers") for p in shapes.array(pointers, "pointers")),
+    )
