@@ -19,7 +19,7 @@ from ledger_verify.checkpoint import Checkpoint
 from ledger_verify.day import Day
 from ledger_verify.disclosure import check_disclosures
 from ledger_verify.encodings import decode_base64url
-from ledger_verify.entry import MAX_ENTRY_BYTES, Entry, check_position, parse_entry
+from ledger_verify.entry import MAX_ENTRY_BYTES, Entry
 from ledger_verify.errors import MalformedError, VerificationError, step
 from ledger_verify.export_files import (
     DISCLOSURES,
@@ -33,6 +33,7 @@ from ledger_verify.export_files import (
 from ledger_verify.heads import RootMember
 from ledger_verify.merkle import CompactRange, cover
 from ledger_verify.receipt import verify_daily_root, verify_log_signature, verify_root
+from ledger_verify.sequence import EntrySequence
 from ledger_verify.trust import Signed, TrustedKeys
 
 MAX_DISCLOSURE_LINE_BYTES = 16_000_000
@@ -76,7 +77,7 @@ def verify_export(path: str, keys: TrustedKeys) -> Export:
         end=manifest.end,
         checkpoint=manifest.checkpoint,
         types=entries.types,
-        unknown_types=entries.unknown_types,
+        unknown_types=entries.sequence.unknown_types,
         disclosed=entries.disclosed,
         withheld=len(entries.digests) - entries.disclosed,
         root=root,
@@ -90,15 +91,11 @@ class _Entries:
 
     def __init__(self, manifest: Manifest) -> None:
         self.types: dict[str, int] = {}
-        self.unknown_types = 0
         self.disclosed = 0
         self.digests: set[bytes] = set()
+        self.sequence = EntrySequence(manifest.checkpoint.origin, manifest.start)
         self._manifest = manifest
         self._tree = CompactRange()
-        self._previous_id = ""
-        # Indexes that the next governing event's `as_of` may have: one, but for unknown types, whose class is not known.
-        self._governing: set[int] = set()
-        self._seen_governing = False  # whether a known governing entry lies in the range already
 
     def read(self, entries: DigestedFile, disclosures: DigestedFile) -> None:
         start, end = self._manifest.start, self._manifest.end
@@ -138,16 +135,7 @@ class _Entries:
             self._tree.append(subtree_hash, level)
 
     def _check_entry(self, text: str, index: int) -> Entry:
-        entry = parse_entry(text)
-        if entry.source != self._manifest.checkpoint.origin:
-            raise VerificationError(
-                "the entry is from another log", got=entry.source, want=self._manifest.checkpoint.origin
-            )
-        if entry.id <= self._previous_id:
-            raise VerificationError("ids do not increase (E1)", got=entry.id, want=f"more than {self._previous_id}")
-        self._previous_id = entry.id
-        check_position(entry, index)
-        self._check_as_of(entry, index)
+        entry = self.sequence.check(text, index)
         for digest in entry.commitments.values():
             raw = decode_base64url(digest, "a commitment")[:16]
             if raw in self.digests:
@@ -156,19 +144,6 @@ class _Entries:
         name = f"{entry.type} v{entry.version}"
         self.types[name] = self.types.get(name, 0) + 1
         return entry
-
-    def _check_as_of(self, entry: Entry, index: int) -> None:
-        """E4: `as_of` is the last governing entry before this one, as far as the range shows it."""
-        if entry.known is None:
-            self.unknown_types += 1
-            self._governing.add(index)
-        elif entry.known.governing:
-            as_of = entry.data.get("as_of")
-            before_range = isinstance(as_of, int) and as_of < self._manifest.start and not self._seen_governing
-            if as_of is not None and as_of not in self._governing and not before_range:
-                raise VerificationError("as_of is not the last governing entry (E4)", got=as_of)
-            self._governing = {index}
-            self._seen_governing = True
 
 
 class _DisclosureLines:

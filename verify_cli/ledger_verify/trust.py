@@ -17,11 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ledger_verify.checkpoint import Checkpoint, signed_by
 from ledger_verify.errors import VerificationError
 from ledger_verify.note import VerifierKey, parse_vkey
 
 TAMPER_EVIDENT = "tamper-evident"
 TAMPER_DETECTING = "tamper-detecting"
+TIERS = (TAMPER_DETECTING, TAMPER_EVIDENT)  # the weakest first
 
 VERIFIED = "verified"
 NOT_VERIFIED = "not-verified"
@@ -57,6 +59,15 @@ class Signed(NamedTuple):
 def trusted_keys(log: Iterable[str] = (), root: Iterable[str] = ()) -> TrustedKeys:
     """Parse vkeys. The same vkey twice is one key; two keys with one name and ID are refused as ambiguous."""
     return TrustedKeys(_parse(log), _parse(root))
+
+
+def verify_signatures(checkpoint: Checkpoint, keys: TrustedKeys) -> Signed:
+    """Who signed a checkpoint of any log, root log or not. If a key was given, one of the log's must have signed."""
+    given = keys.log + keys.root
+    if not given:
+        return Signed(by_log=False, by_root=False)
+    signers = signed_by(checkpoint, given, "--key")
+    return Signed(by_log=any(key in keys.log for key in signers), by_root=any(key in keys.root for key in signers))
 
 
 def worst(verdicts: Iterable[str]) -> str:

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands: what each takes, and the questions that it asks. `cli` asks them and says what came of it.
+
+A question is the name of what it is about and a function that answers with an outcome, or raises what went wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable
+from typing import Callable, NamedTuple
+
+from ledger_verify import outcomes
+from ledger_verify.day import verify_day_file
+from ledger_verify.export import verify_export
+from ledger_verify.files import read_file
+from ledger_verify.log import verify_log
+from ledger_verify.log_files import is_url, open_source
+from ledger_verify.log_state import read_state, write_state
+from ledger_verify.receipt import verify_receipt
+from ledger_verify.report import Outcome
+from ledger_verify.sequence import ANY, DETECT, LEDGER
+from ledger_verify.trust import TrustedKeys
+
+Options = argparse.Namespace
+Question = tuple[str, Callable[[], Outcome]]
+
+_READ_TOKEN = re.compile(r"/t/[^/]+")
+
+
+class Command(NamedTuple):
+    """A command. `arguments` adds to its parser, `questions` reads what was given."""
+
+    name: str
+    summary: str
+    examples: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    questions: Callable[[Options, TrustedKeys], Iterable[Question]]
+
+
+def shown_place(place: str) -> str:
+    """A place as it may be shown: a read token in a URL opens a whole log, and what is printed is kept."""
+    return _READ_TOKEN.sub("/t/-", place) if is_url(place) else place
+
+
+def _files(metavar: str, many: bool) -> Callable[[argparse.ArgumentParser], None]:
+    return lambda parser: _add(parser, "files", metavar=metavar, nargs="+" if many else 1)
+
+
+def _add(parser: argparse.ArgumentParser, *names: str, **settings: object) -> None:
+    parser.add_argument(*names, **settings)  # type: ignore[arg-type]
+
+
+def _receipt(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    def ask(file: str) -> Question:
+        return file, lambda: outcomes.receipt_outcome(file, verify_receipt(read_file(file), keys))
+
+    return map(ask, options.files)
+
+
+def _export(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    [path] = options.files
+    yield path, lambda: outcomes.export_outcome(path, verify_export(path, keys))
+
+
+def _root(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    [file] = options.files
+    yield file, lambda: outcomes.day_outcome(file, verify_day_file(read_file(file), keys))
+
+
+def _log_arguments(parser: argparse.ArgumentParser) -> None:
+    _add(parser, "place", metavar="URL|DIR", help="where the log's `checkpoint` and `tile/` lie")
+    _add(
+        parser,
+        "--entries",
+        choices=(DETECT, LEDGER, ANY),
+        default=DETECT,
+        help="check entries as those of Decision Ledger, or take any bytes; by default the first entry decides",
+    )
+    _add(parser, "--state", metavar="FILE", help="remember a verified run here, and next time read only what is new")
+
+
+def _log(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    place = shown_place(options.place)
+
+    def answer() -> Outcome:
+        state = None if options.state is None else read_state(options.state)
+        try:
+            log = verify_log(open_source(options.place), keys, options.entries, state, _progress)
+        finally:
+            _progress(0, 0)
+        if options.state is not None and log.signed.tier is not None:
+            write_state(options.state, log.state)
+        return outcomes.log_outcome(place, log)
+
+    yield place, answer
+
+
+def _progress(done: int, size: int) -> None:
+    """A line on a terminal that is written over, and wiped at the end."""
+    if sys.stderr.isatty():
+        print(f"\r{done} of {size} entries" if size else "\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+COMMANDS = (
+    Command(
+        "receipt",
+        "check that an entry is in a log",
+        """\
+  ledger-verify receipt --root-key "$ROOT_VKEY" receipt.json
+  ledger-verify receipt --key "$LOG_VKEY" --json receipts/*.json
+""",
+        _files("FILE", many=True),
+        _receipt,
+    ),
+    Command(
+        "export",
+        "check a folder with a complete range of a log",
+        """\
+  ledger-verify export --key "$LOG_VKEY" --root-key "$ROOT_VKEY" export-2026-11/
+""",
+        _files("PATH", many=False),
+        _export,
+    ),
+    Command(
+        "root",
+        "check the daily root of the root log",
+        """\
+  ledger-verify root --root-key "$ROOT_VKEY" 2026-11-22.json
+""",
+        _files("FILE", many=False),
+        _root,
+    ),
+    Command(
+        "log",
+        "derive a whole tlog-tiles log again: every entry, tile, root and signature",
+        """\
+  ledger-verify log --root-key "$ROOT_VKEY" https://ledger.example.com/root/
+  ledger-verify log --key "$LOG_VKEY" --state log.state https://ledger.example.com/log/5f0c/t/"$TOKEN"/
+  ledger-verify log --key "$LOG_VKEY" --entries any mirrored-log/
+""",
+        _log_arguments,
+        _log,
+    ),
+)
