@@ -11,6 +11,7 @@ from pathlib import Path
 
 import ledger_verify
 import pytest
+from ledger_verify.commands import COMMANDS
 
 from .conftest import REPOSITORY
 
@@ -81,5 +82,5 @@ def test_public_names_exist() -> None:
 
 def test_readme_names_the_commands_and_exit_codes() -> None:
     readme = (REPOSITORY / "verify_cli" / "README.md").read_text(encoding="utf-8")
-    for needle in ("ledger-verify receipt", "ledger-verify export", "ledger-verify root", "| 3 |", "--root-key"):
+    for needle in (*(f"ledger-verify {command.name}" for command in COMMANDS), "| 3 |", "--root-key"):
         assert needle in readme

@@ -57,3 +57,26 @@ def test_who_may_not_read_cannot_tell(service: Service, log_path: str) -> None:
     for path in (log_path, f"{log_path}/t/lk_all_wrong"):
         result = verified("log", service.url + path, "--key", service.keys["log_vkey"], code=2)
         assert "read token" in str(result["reason"])
+
+
+def test_tlog_proof_as_it_comes(service: Service, owner: httpx.Client, tmp_path: Path) -> None:
+    [item] = report(owner, event("as-proof"))["items"]
+    answer = owner.get(f"{API}/receipts/{item['event_id']}", headers={"accept": "text/plain"}).raise_for_status()
+    (tmp_path / "event.tlog-proof").write_bytes(answer.content)
+    result = verified("proof", str(tmp_path / "event.tlog-proof"), "--key", service.keys["log_vkey"])
+    assert (result["leaf_index"], result["entries"], result["type"]) == (item["leaf_index"], "ledger", "call.reported")
+
+
+def test_consistency_between_two_heads_as_they_come(service: Service, owner: httpx.Client, tmp_path: Path) -> None:
+    """Every file is what one GET answered."""
+    report(owner, event("consistent-1"))
+    old = owner.get(f"{API}/transparency/head")
+    report(owner, *(event(f"consistent-2-{n}") for n in range(5)))
+    new = owner.get(f"{API}/transparency/checkpoint")
+    sizes = {"from": old.json()["tree_size"], "to": old.json()["tree_size"] + 5}
+    answer = owner.get(f"{API}/transparency/consistency", params=sizes)
+    for name, response in (("old", old), ("new", new), ("answer", answer)):
+        (tmp_path / name).write_bytes(response.raise_for_status().content)
+    files = str(tmp_path / "answer"), "--old", str(tmp_path / "old"), "--new", str(tmp_path / "new")
+    result = verified("consistency", *files, "--key", service.keys["log_vkey"])
+    assert result["tree_size"] == sizes["to"]

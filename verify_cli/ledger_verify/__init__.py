@@ -4,6 +4,8 @@
     verify_receipt(raw, keys)      one entry is in one log                (spec/receipt.md)
     verify_day_file(raw, keys)     the daily root of the root log         (spec/day.md)
     verify_export(path, keys)      a complete range of a log              (spec/export.md)
+    verify_proof(raw, keys)        one entry is in any log                (spec/proof.md)
+    verify_consistency_files(…)    one tree begins with another           (spec/consistency.md)
     verify_log(source, keys)       a whole log, derived again             (spec/log.md)
     trusted_keys(log, root)        the vkeys that the caller trusts
 
@@ -12,10 +14,12 @@ and `note` are usable alone. Nothing here reads the environment or a clock, or t
 its URL, and nothing is shared with the service: a bug in one must not hide in the other.
 """
 
+from ledger_verify.consistency import verify_consistency_files
 from ledger_verify.day import verify_day_file
 from ledger_verify.errors import CannotTellError, MalformedError, VerificationError
 from ledger_verify.export import verify_export
 from ledger_verify.log import verify_log
+from ledger_verify.proof import verify_proof
 from ledger_verify.receipt import verify_receipt
 from ledger_verify.trust import TrustedKeys, trusted_keys
 
@@ -27,8 +31,10 @@ __all__ = [
     "TrustedKeys",
     "VerificationError",
     "trusted_keys",
+    "verify_consistency_files",
     "verify_day_file",
     "verify_export",
     "verify_log",
+    "verify_proof",
     "verify_receipt",
 ]

@@ -13,12 +13,14 @@ from collections.abc import Iterable
 from typing import Callable, NamedTuple
 
 from ledger_verify import outcomes
+from ledger_verify.consistency import verify_consistency_files
 from ledger_verify.day import verify_day_file
 from ledger_verify.export import verify_export
 from ledger_verify.files import read_file
 from ledger_verify.log import verify_log
 from ledger_verify.log_files import is_url, open_source
 from ledger_verify.log_state import read_state, write_state
+from ledger_verify.proof import verify_proof
 from ledger_verify.receipt import verify_receipt
 from ledger_verify.report import Outcome
 from ledger_verify.sequence import ANY, DETECT, LEDGER
@@ -70,15 +72,49 @@ def _root(options: Options, keys: TrustedKeys) -> Iterable[Question]:
     yield file, lambda: outcomes.day_outcome(file, verify_day_file(read_file(file), keys))
 
 
-def _log_arguments(parser: argparse.ArgumentParser) -> None:
-    _add(parser, "place", metavar="URL|DIR", help="where the log's `checkpoint` and `tile/` lie")
+def _proof_arguments(parser: argparse.ArgumentParser) -> None:
+    _add(parser, "file", metavar="FILE", help="a .tlog-proof")
+    _add(parser, "--entry", metavar="FILE", help="the leaf's exact bytes, where the proof has none as its extra data")
+    _add_entries(parser, "by default its own words decide")
+
+
+def _proof(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    def answer() -> Outcome:
+        leaf = None if options.entry is None else read_file(options.entry, what="the entry")
+        return outcomes.proof_outcome(options.file, verify_proof(read_file(options.file), keys, leaf, options.entries))
+
+    yield options.file, answer
+
+
+def _consistency_arguments(parser: argparse.ArgumentParser) -> None:
+    _add(parser, "file", metavar="FILE", help="the answer of GET /api/v1/transparency/consistency, as it came")
+    what = "checkpoint: a signed note, or any JSON answer of the service that holds it"
+    _add(parser, "--old", metavar="FILE", required=True, help=f"the older {what}")
+    _add(parser, "--new", metavar="FILE", required=True, help=f"the newer {what}")
+
+
+def _consistency(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    def answer() -> Outcome:
+        old, new = read_file(options.old, what="the older file"), read_file(options.new, what="the newer file")
+        consistency = verify_consistency_files(read_file(options.file), old, new, keys)
+        return outcomes.consistency_outcome(options.file, consistency)
+
+    yield options.file, answer
+
+
+def _add_entries(parser: argparse.ArgumentParser, default: str) -> None:
     _add(
         parser,
         "--entries",
         choices=(DETECT, LEDGER, ANY),
         default=DETECT,
-        help="check entries as those of Decision Ledger, or take any bytes; by default the first entry decides",
+        help=f"check as an entry of Decision Ledger, or take any bytes; {default}",
     )
+
+
+def _log_arguments(parser: argparse.ArgumentParser) -> None:
+    _add(parser, "place", metavar="URL|DIR", help="where the log's `checkpoint` and `tile/` lie")
+    _add_entries(parser, "by default the first entry decides for all")
     _add(parser, "--state", metavar="FILE", help="remember a verified run here, and next time read only what is new")
 
 
@@ -132,6 +168,25 @@ COMMANDS = (
 """,
         _files("FILE", many=False),
         _root,
+    ),
+    Command(
+        "proof",
+        "check a C2SP tlog-proof: that an entry is in a log, ours or another's",
+        """\
+  ledger-verify proof --key "$LOG_VKEY" event.tlog-proof
+  ledger-verify proof --key "$LOG_VKEY" --entry leaf.bin other.tlog-proof
+""",
+        _proof_arguments,
+        _proof,
+    ),
+    Command(
+        "consistency",
+        "check that one checkpoint's tree is a prefix of another's",
+        """\
+  ledger-verify consistency --key "$LOG_VKEY" --old march.json --new today.json answer.json
+""",
+        _consistency_arguments,
+        _consistency,
     ),
     Command(
         "log",

@@ -7,6 +7,7 @@ Everything here is made from evidence whose steps all hold. What failed is said 
 from __future__ import annotations
 
 from ledger_verify.checkpoint import Checkpoint
+from ledger_verify.consistency import Consistency
 from ledger_verify.day import Day
 from ledger_verify.disclosure import field_states
 from ledger_verify.encodings import encode_base64
@@ -14,9 +15,10 @@ from ledger_verify.errors import shown
 from ledger_verify.export import Export
 from ledger_verify.heads import RootMember
 from ledger_verify.log import Log
+from ledger_verify.proof import Proof
 from ledger_verify.receipt import Receipt
 from ledger_verify.report import Outcome
-from ledger_verify.sequence import LEDGER
+from ledger_verify.sequence import ANY, LEDGER
 from ledger_verify.trust import SELF_CONSISTENT, VERIFIED, Signed
 
 
@@ -102,6 +104,38 @@ def _vouched(
     if signed.by_root or root is None:
         return root, day, []
     return None, None, ["root and daily_root agree with themselves, but no trusted key of a root log signed them"]
+
+
+def proof_outcome(file: str, proof: Proof) -> Outcome:
+    entry = proof.entry
+    details: dict[str, object] = {
+        "leaf_index": proof.leaf_index,
+        **_head(proof.checkpoint),
+        "entries": ANY if entry is None else LEDGER,
+        "type": None if entry is None else entry.type,
+        "id": None if entry is None else entry.id,
+        "recordedat": None if entry is None else entry.recordedat,
+        "checked": ["inclusion"] + ["entry"] * (entry is not None),
+        "signed_by": _signers(proof.signed),
+        "notes": _unknown_type(1 if entry is not None and entry.known is None else 0),
+    }
+    what = "bytes" if entry is None else shown(entry.type)
+    sentence = f"{what} #{proof.leaf_index} of {shown(proof.checkpoint.origin, 255)}"
+    sentence += ", entry taken as any bytes" if entry is None else ", a valid entry of Decision Ledger"
+    return _outcome(file, proof.signed.tier, sentence, details)
+
+
+def consistency_outcome(file: str, consistency: Consistency) -> Outcome:
+    old, new = consistency.old, consistency.new
+    details: dict[str, object] = {
+        **_head(new),
+        "previous": _head(old),
+        "checked": ["consistency"],
+        "signed_by": _signers(consistency.signed),
+        "notes": [],
+    }
+    sentence = f"{new.tree_size} entries of {shown(new.origin, 255)} begin with the {old.tree_size} before"
+    return _outcome(file, consistency.signed.tier, sentence, details)
 
 
 def log_outcome(place: str, log: Log) -> Outcome:

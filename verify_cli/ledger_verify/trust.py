@@ -55,6 +55,11 @@ class Signed(NamedTuple):
             return TAMPER_EVIDENT
         return TAMPER_DETECTING if self.by_log else None
 
+    def weaker(self, other: Signed) -> Signed:
+        """What vouches for two things at once."""
+        by_root = self.by_root and other.by_root
+        return Signed(not by_root and self.tier is not None and other.tier is not None, by_root)
+
 
 def trusted_keys(log: Iterable[str] = (), root: Iterable[str] = ()) -> TrustedKeys:
     """Parse vkeys. The same vkey twice is one key; two keys with one name and ID are refused as ambiguous."""
