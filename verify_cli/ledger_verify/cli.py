@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from typing import Callable, NoReturn
 
 from ledger_verify import __version__, report
-from ledger_verify.commands import COMMANDS, Command
+from ledger_verify.command import Command
+from ledger_verify.commands import COMMANDS
 from ledger_verify.errors import CannotTellError, VerificationError, shown
 from ledger_verify.report import Outcome
 from ledger_verify.trust import CANNOT_TELL, EXIT_CODES, NOT_VERIFIED, SELF_CONSISTENT, trusted_keys
@@ -74,10 +75,11 @@ def _run(arguments: Sequence[str]) -> int:
     outcomes = []
     heads: dict[tuple[object, object], tuple[object, str]] = {}
     for subject, answer in options.questions(options, keys):
-        outcome = report.against_earlier(_judge(subject, answer), heads)
-        outcomes.append(outcome)
-        if not options.json:
-            print(report.line(outcome), file=sys.stderr if outcome.verdict == CANNOT_TELL else sys.stdout)
+        for found in _judge(subject, answer):
+            outcome = report.against_earlier(found, heads)
+            outcomes.append(outcome)
+            if not options.json:
+                print(report.line(outcome), file=sys.stderr if outcome.verdict == CANNOT_TELL else sys.stdout)
     if options.json:
         print(json.dumps(report.as_object(outcomes), indent=2))
         for outcome in outcomes:
@@ -90,17 +92,17 @@ def _run(arguments: Sequence[str]) -> int:
     return report.exit_code(outcomes)
 
 
-def _judge(subject: str, answer: Callable[[], Outcome]) -> Outcome:
+def _judge(subject: str, answer: Callable[[], Outcome | list[Outcome]]) -> list[Outcome]:
     try:
-        return answer()
+        found = answer()
+        return found if isinstance(found, list) else [found]
     except VerificationError as error:
-        return report.failure(subject, NOT_VERIFIED, str(error))
+        return [report.failure(subject, NOT_VERIFIED, str(error))]
     except CannotTellError as error:
-        return report.failure(subject, CANNOT_TELL, str(error))
+        return [report.failure(subject, CANNOT_TELL, str(error))]
     except Exception as error:  # noqa: BLE001 - a bug of ours must not exit like a forged file, with 1
-        return report.failure(
-            subject, CANNOT_TELL, f"the verifier failed with {type(error).__name__}: please report this"
-        )
+        reason = f"the verifier failed with {type(error).__name__}: please report this"
+        return [report.failure(subject, CANNOT_TELL, reason)]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,15 +124,20 @@ def _parser() -> argparse.ArgumentParser:
     examples = "examples:\n" + "".join(command.examples for command in COMMANDS) + "\n"
     parser = _Parser(prog="ledger-verify", description=_DESCRIPTION, epilog=examples + _EXIT_CODES)
     parser.add_argument("--version", action="version", version=f"ledger-verify {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    groups = {"": parser.add_subparsers(dest="command", required=True, metavar="COMMAND")}
     for command in COMMANDS:
-        _add_command(commands, command)
+        group, _, name = command.name.rpartition(" ")
+        if group not in groups:
+            words = ", ".join(c.name.rpartition(" ")[2] for c in COMMANDS if c.name.startswith(f"{group} "))
+            parent = groups[""].add_parser(group, help=words, epilog=_EXIT_CODES)
+            groups[group] = parent.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+        _add_command(groups[group], name, command)
     return parser
 
 
-def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command) -> None:
+def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, command: Command) -> None:
     parser = commands.add_parser(
-        command.name,
+        name,
         help=command.summary,
         description=f"{command.summary[0].upper()}{command.summary[1:]}.",
         epilog=f"examples:\n{command.examples}\n{_EXIT_CODES}",

@@ -1,58 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands: what each takes, and the questions that it asks. `cli` asks them and says what came of it.
-
-A question is the name of what it is about and a function that answers with an outcome, or raises what went wrong.
-"""
+"""The commands: what each takes, and the questions that it asks (`command`)."""
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable
-from typing import Callable, NamedTuple
 
 from ledger_verify import outcomes
+from ledger_verify.command import Command, Options, Question, add, files, shown_place
 from ledger_verify.consistency import verify_consistency_files
 from ledger_verify.day import verify_day_file
 from ledger_verify.export import verify_export
 from ledger_verify.files import read_file
 from ledger_verify.log import verify_log
-from ledger_verify.log_files import is_url, open_source
+from ledger_verify.log_files import open_source
 from ledger_verify.log_state import read_state, write_state
+from ledger_verify.pin_commands import PIN_COMMANDS
 from ledger_verify.proof import verify_proof
 from ledger_verify.receipt import verify_receipt
 from ledger_verify.report import Outcome
 from ledger_verify.sequence import ANY, DETECT, LEDGER
 from ledger_verify.trust import TrustedKeys
-
-Options = argparse.Namespace
-Question = tuple[str, Callable[[], Outcome]]
-
-_READ_TOKEN = re.compile(r"/t/[^/]+")
-
-
-class Command(NamedTuple):
-    """A command. `arguments` adds to its parser, `questions` reads what was given."""
-
-    name: str
-    summary: str
-    examples: str
-    arguments: Callable[[argparse.ArgumentParser], None]
-    questions: Callable[[Options, TrustedKeys], Iterable[Question]]
-
-
-def shown_place(place: str) -> str:
-    """A place as it may be shown: a read token in a URL opens a whole log, and what is printed is kept."""
-    return _READ_TOKEN.sub("/t/-", place) if is_url(place) else place
-
-
-def _files(metavar: str, many: bool) -> Callable[[argparse.ArgumentParser], None]:
-    return lambda parser: _add(parser, "files", metavar=metavar, nargs="+" if many else 1)
-
-
-def _add(parser: argparse.ArgumentParser, *names: str, **settings: object) -> None:
-    parser.add_argument(*names, **settings)  # type: ignore[arg-type]
 
 
 def _receipt(options: Options, keys: TrustedKeys) -> Iterable[Question]:
@@ -73,8 +42,8 @@ def _root(options: Options, keys: TrustedKeys) -> Iterable[Question]:
 
 
 def _proof_arguments(parser: argparse.ArgumentParser) -> None:
-    _add(parser, "file", metavar="FILE", help="a .tlog-proof")
-    _add(parser, "--entry", metavar="FILE", help="the leaf's exact bytes, where the proof has none as its extra data")
+    add(parser, "file", metavar="FILE", help="a .tlog-proof")
+    add(parser, "--entry", metavar="FILE", help="the leaf's exact bytes, where the proof has none as its extra data")
     _add_entries(parser, "by default its own words decide")
 
 
@@ -87,10 +56,10 @@ def _proof(options: Options, keys: TrustedKeys) -> Iterable[Question]:
 
 
 def _consistency_arguments(parser: argparse.ArgumentParser) -> None:
-    _add(parser, "file", metavar="FILE", help="the answer of GET /api/v1/transparency/consistency, as it came")
+    add(parser, "file", metavar="FILE", help="the answer of GET /api/v1/transparency/consistency, as it came")
     what = "checkpoint: a signed note, or any JSON answer of the service that holds it"
-    _add(parser, "--old", metavar="FILE", required=True, help=f"the older {what}")
-    _add(parser, "--new", metavar="FILE", required=True, help=f"the newer {what}")
+    add(parser, "--old", metavar="FILE", required=True, help=f"the older {what}")
+    add(parser, "--new", metavar="FILE", required=True, help=f"the newer {what}")
 
 
 def _consistency(options: Options, keys: TrustedKeys) -> Iterable[Question]:
@@ -103,7 +72,7 @@ def _consistency(options: Options, keys: TrustedKeys) -> Iterable[Question]:
 
 
 def _add_entries(parser: argparse.ArgumentParser, default: str) -> None:
-    _add(
+    add(
         parser,
         "--entries",
         choices=(DETECT, LEDGER, ANY),
@@ -113,9 +82,9 @@ def _add_entries(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _log_arguments(parser: argparse.ArgumentParser) -> None:
-    _add(parser, "place", metavar="URL|DIR", help="where the log's `checkpoint` and `tile/` lie")
+    add(parser, "place", metavar="URL|DIR", help="where the log's `checkpoint` and `tile/` lie")
     _add_entries(parser, "by default the first entry decides for all")
-    _add(parser, "--state", metavar="FILE", help="remember a verified run here, and next time read only what is new")
+    add(parser, "--state", metavar="FILE", help="remember a verified run here, and next time read only what is new")
 
 
 def _log(options: Options, keys: TrustedKeys) -> Iterable[Question]:
@@ -148,7 +117,7 @@ COMMANDS = (
   ledger-verify receipt --root-key "$ROOT_VKEY" receipt.json
   ledger-verify receipt --key "$LOG_VKEY" --json receipts/*.json
 """,
-        _files("FILE", many=True),
+        files("FILE", many=True),
         _receipt,
     ),
     Command(
@@ -157,7 +126,7 @@ COMMANDS = (
         """\
   ledger-verify export --key "$LOG_VKEY" --root-key "$ROOT_VKEY" export-2026-11/
 """,
-        _files("PATH", many=False),
+        files("PATH", many=False),
         _export,
     ),
     Command(
@@ -166,7 +135,7 @@ COMMANDS = (
         """\
   ledger-verify root --root-key "$ROOT_VKEY" 2026-11-22.json
 """,
-        _files("FILE", many=False),
+        files("FILE", many=False),
         _root,
     ),
     Command(
@@ -199,4 +168,5 @@ COMMANDS = (
         _log_arguments,
         _log,
     ),
+    *PIN_COMMANDS,
 )

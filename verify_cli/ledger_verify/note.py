@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from ledger_verify import ed25519
 from ledger_verify.canonical import decode_utf8, encode_utf8
-from ledger_verify.encodings import decode_base64
+from ledger_verify.encodings import decode_base64, encode_base64
 from ledger_verify.errors import MalformedError, VerificationError
 
 ED25519 = b"\x01"  # signature type of C2SP signed-note; the only one our logs use
@@ -97,6 +97,16 @@ def parse_vkey(vkey: str) -> VerifierKey:
             hint="It was mistyped or cut: copy it again from where the operator publishes it",
         )
     return VerifierKey(name, key_id, key[1:])
+
+
+def format_vkey(key: VerifierKey) -> str:
+    return f"{key.name}+{key.key_id.hex()}+{encode_base64(ED25519 + key.public_key)}"
+
+
+def with_signature_of(note: Note, key: VerifierKey) -> str:
+    """The note with the signature by `key` alone, which has been verified."""
+    signature = next(s for s in note.signatures if (s.name, s.key_id) == (key.name, key.key_id))
+    return f"{note.text}\n{_MARK}{key.name} {encode_base64(signature.key_id + signature.signature)}\n"
 
 
 def parse_note(note: str) -> Note:

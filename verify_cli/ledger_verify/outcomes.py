@@ -11,15 +11,19 @@ from ledger_verify.consistency import Consistency
 from ledger_verify.day import Day
 from ledger_verify.disclosure import field_states
 from ledger_verify.encodings import encode_base64
+from ledger_verify.equivocation import Equivocation
 from ledger_verify.errors import shown
 from ledger_verify.export import Export
 from ledger_verify.heads import RootMember
 from ledger_verify.log import Log
+from ledger_verify.note import format_vkey
+from ledger_verify.pin_book import Pin
+from ledger_verify.pins import Checked
 from ledger_verify.proof import Proof
 from ledger_verify.receipt import Receipt
-from ledger_verify.report import Outcome
+from ledger_verify.report import Outcome, failure
 from ledger_verify.sequence import ANY, LEDGER
-from ledger_verify.trust import SELF_CONSISTENT, VERIFIED, Signed
+from ledger_verify.trust import NOT_VERIFIED, SELF_CONSISTENT, TAMPER_DETECTING, TAMPER_EVIDENT, VERIFIED, Signed
 
 
 def receipt_outcome(file: str, receipt: Receipt) -> Outcome:
@@ -92,6 +96,56 @@ def export_outcome(file: str, export: Export) -> Outcome:
     if export.unknown_types:
         sentence += f" (unknown event type: fields of {export.unknown_types} not checked)"
     return _outcome(file, export.signed.tier, sentence, details)
+
+
+def pinned_outcome(what: str, pin: Pin) -> Outcome:
+    """A pin of a book: signed under the key that it was pinned with."""
+    details: dict[str, object] = {
+        **_head(pin.checkpoint),
+        "date": pin.date,
+        "vkey": format_vkey(pin.key),
+        "checked": ["signature"],
+        "notes": [],
+    }
+    day = "" if pin.date is None else f", day {pin.date}"
+    sentence = f"pinned: {pin.checkpoint.tree_size} entries of {shown(pin.checkpoint.origin, 255)}{day}"
+    return _outcome(what, TAMPER_DETECTING, sentence, details)
+
+
+def pins_outcome(place: str, checked: Checked) -> Outcome:
+    sizes = [pin.checkpoint.tree_size for pin in checked.pins]
+    details: dict[str, object] = {
+        **_head(checked.checkpoint),
+        "pins": sizes,
+        "checked": ["consistency"],
+        "signed_by": _signers(checked.signed),
+        "notes": [],
+    }
+    origin = shown(checked.checkpoint.origin, 255)
+    sentence = f"{checked.checkpoint.tree_size} entries of {origin} extend {len(sizes)} pinned, to size {max(sizes)}"
+    return _outcome(place, TAMPER_EVIDENT, sentence, details)
+
+
+def forked_outcome(place: str, reason: str, found: Equivocation, proof: str | None) -> Outcome:
+    """A log that has forked, and where the portable proof of it was written."""
+    failed = failure(place, NOT_VERIFIED, reason)
+    evidence = {"older": _head(found.older), "newer": _head(found.newer), "proof": proof}
+    return failed._replace(details={**failed.details, "equivocation": evidence})
+
+
+def equivocation_outcome(file: str, found: Equivocation, signed: Signed) -> Outcome:
+    """The proof holds, which is bad news of the log and none of the file."""
+    details: dict[str, object] = {
+        "older": _head(found.older),
+        "newer": _head(found.newer),
+        "root_at_older_size": encode_base64(found.root),
+        "checked": ["signatures", "contradiction"],
+        "signed_by": _signers(signed),
+        "notes": [],
+    }
+    sizes = f"sizes {found.older.tree_size} and {found.newer.tree_size}"
+    sentence = f"{shown(found.older.origin, 255)} equivocated: it signed two trees that contradict each other, {sizes}"
+    return Outcome(file, SELF_CONSISTENT if signed.tier is None else VERIFIED, None, sentence, details)
 
 
 def _vouched(

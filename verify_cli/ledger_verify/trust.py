@@ -41,6 +41,14 @@ class TrustedKeys(NamedTuple):
     log: tuple[VerifierKey, ...] = ()
     root: tuple[VerifierKey, ...] = ()
 
+    @property
+    def of_logs(self) -> tuple[VerifierKey, ...]:
+        """All keys of logs, for what may be of any log."""
+        return tuple(dict.fromkeys(self.log + self.root))
+
+    def with_log_keys(self, more: Iterable[VerifierKey]) -> TrustedKeys:
+        return self._replace(log=tuple(dict.fromkeys((*self.log, *more))))
+
 
 class Signed(NamedTuple):
     """Whose trusted key signed evidence all of whose steps hold."""
@@ -68,10 +76,9 @@ def trusted_keys(log: Iterable[str] = (), root: Iterable[str] = ()) -> TrustedKe
 
 def verify_signatures(checkpoint: Checkpoint, keys: TrustedKeys) -> Signed:
     """Who signed a checkpoint of any log, root log or not. If a key was given, one of the log's must have signed."""
-    given = keys.log + keys.root
-    if not given:
+    if not keys.of_logs:
         return Signed(by_log=False, by_root=False)
-    signers = signed_by(checkpoint, given, "--key")
+    signers = signed_by(checkpoint, keys.of_logs, "--key")
     return Signed(by_log=any(key in keys.log for key in signers), by_root=any(key in keys.root for key in signers))
 
 
