@@ -148,6 +148,22 @@ class Signer:
         return text + "\n" + self.line(text)
 
 
+class Witness(Signer):
+    """A cosigner: its key has another type, and it signs a time and the checkpoint."""
+
+    @property
+    def key_id(self) -> bytes:
+        return sha256(self.name.encode() + b"\n\x04" + self.public)[:4]
+
+    @property
+    def vkey(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{b64(bytes([4]) + self.public)}"
+
+    def cosign(self, text: str, time: int) -> str:
+        signature = self.private.sign(f"cosignature/v1\ntime {time}\n{text}".encode())
+        return f"\u2014 {self.name} {b64(self.key_id + time.to_bytes(8, 'big') + signature)}\n"
+
+
 # --- tlog-tiles -------------------------------------------------------------------------------------------------------
 
 

@@ -17,12 +17,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Callable, NoReturn
+from typing import Any, Callable, NoReturn
 
 from ledger_verify import __version__, report
 from ledger_verify.command import Command
 from ledger_verify.commands import COMMANDS
 from ledger_verify.errors import CannotTellError, VerificationError, shown
+from ledger_verify.files import read_file
+from ledger_verify.policy import MAX_POLICY_BYTES
 from ledger_verify.report import Outcome
 from ledger_verify.trust import CANNOT_TELL, EXIT_CODES, NOT_VERIFIED, SELF_CONSISTENT, trusted_keys
 
@@ -40,6 +42,12 @@ exit codes:
   2  could not tell (wrong usage, a file that cannot be read)
   3  self-consistent only (no trusted key was given that applies)
 """
+
+_TRUST: dict[str, dict[str, Any]] = {
+    "--key": {"metavar": "VKEY", "action": "append", "default": [], "help": "trusted key of the log"},
+    "--root-key": {"metavar": "VKEY", "action": "append", "default": [], "help": "trusted key of the root log"},
+    "--policy": {"metavar": "FILE", "help": "C2SP tlog-policy: keys of logs, witnesses, and which of them must cosign"},
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,9 +77,12 @@ def _run(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        keys = trusted_keys(options.key, options.root_key)
+        policy = None if options.policy is None else read_file(options.policy, MAX_POLICY_BYTES, "the policy")
+        keys = trusted_keys(options.key, options.root_key, policy)
     except VerificationError as error:
-        parser.error(f"a given key is unusable: {error}")
+        parser.error(f"a given key or policy is unusable: {error}")
+    except CannotTellError as error:
+        parser.error(str(error))
     outcomes = []
     heads: dict[tuple[object, object], tuple[object, str]] = {}
     for subject, answer in options.questions(options, keys):
@@ -123,6 +134,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     examples = "examples:\n" + "".join(command.examples for command in COMMANDS) + "\n"
     parser = _Parser(prog="ledger-verify", description=_DESCRIPTION, epilog=examples + _EXIT_CODES)
+    parser.set_defaults(key=[], root_key=[], policy=None)
     parser.add_argument("--version", action="version", version=f"ledger-verify {__version__}")
     groups = {"": parser.add_subparsers(dest="command", required=True, metavar="COMMAND")}
     for command in COMMANDS:
@@ -143,8 +155,9 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, comma
         epilog=f"examples:\n{command.examples}\n{_EXIT_CODES}",
     )
     command.arguments(parser)
-    parser.add_argument("--key", metavar="VKEY", action="append", default=[], help="trusted key of the log")
-    parser.add_argument("--root-key", metavar="VKEY", action="append", default=[], help="trusted key of the root log")
+    for option, words in _TRUST.items():
+        if option in command.trust:
+            parser.add_argument(option, **words)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(questions=command.questions)
 

@@ -30,6 +30,7 @@ class Command(NamedTuple):
     examples: str
     arguments: Callable[[argparse.ArgumentParser], None]
     questions: Callable[[Options, TrustedKeys], Iterable[Question]]
+    trust: tuple[str, ...] = ("--key", "--root-key", "--policy")
 
 
 def shown_place(place: str) -> str:

@@ -119,6 +119,7 @@ COMMANDS = (
 """,
         files("FILE", many=True),
         _receipt,
+        trust=("--key", "--root-key"),
     ),
     Command(
         "export",
@@ -128,12 +129,14 @@ COMMANDS = (
 """,
         files("PATH", many=False),
         _export,
+        trust=("--key", "--root-key"),
     ),
     Command(
         "root",
         "check the daily root of the root log",
         """\
   ledger-verify root --root-key "$ROOT_VKEY" 2026-11-22.json
+  ledger-verify root --policy trust.policy 2026-11-22.json
 """,
         files("FILE", many=False),
         _root,

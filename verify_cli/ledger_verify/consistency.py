@@ -15,7 +15,7 @@ from ledger_verify.checkpoint import Checkpoint
 from ledger_verify.checkpoint_files import checkpoint_of
 from ledger_verify.errors import MalformedError, step
 from ledger_verify.merkle import verify_consistency
-from ledger_verify.trust import Signed, TrustedKeys, verify_signatures
+from ledger_verify.trust import Signed, TrustedKeys, verify_log_key, verify_signatures
 
 _MEMBERS = ("consistency_path", "from", "origin", "root1", "root2", "to")
 
@@ -65,9 +65,9 @@ def verify_consistency_files(proof_raw: bytes, old_raw: bytes, new_raw: bytes, k
         new = checkpoint_of(new_raw, "the newer file", proof.origin, proof.new_size, proof.new_root)
     with step("step 3"):
         with step("older"):
-            old_signed = verify_signatures(old, keys)
+            old_signed = verify_log_key(old, keys)
         with step("newer"):
             new_signed = verify_signatures(new, keys)
     with step("step 4"):
         verify_consistency(old.tree_size, new.tree_size, proof.path, old.root_hash, new.root_hash)
-    return Consistency(old, new, old_signed.weaker(new_signed))
+    return Consistency(old, new, new_signed.weaker(old_signed))

@@ -21,7 +21,7 @@ from ledger_verify.encodings import encode_base64
 from ledger_verify.errors import MalformedError, VerificationError, step
 from ledger_verify.merkle import verify_consistency
 from ledger_verify.note import VerifierKey, with_signature_of
-from ledger_verify.trust import Signed, TrustedKeys, verify_signatures
+from ledger_verify.trust import Signed, TrustedKeys, verify_log_key
 
 FORMAT = "ledger-equivocation/v1"
 _MEMBERS = ("consistency_path", "format", "newer", "older", "origin", "root")
@@ -88,9 +88,9 @@ def verify_equivocation(raw: bytes, keys: TrustedKeys) -> tuple[Equivocation, Si
             raise VerificationError("two logs do not contradict each other", got=newer.origin, want=older.origin)
     with step("step 3"):
         with step("older"):
-            older_signed = verify_signatures(older, keys)
+            older_signed = verify_log_key(older, keys)
         with step("newer"):
-            newer_signed = verify_signatures(newer, keys)
+            newer_signed = verify_log_key(newer, keys)
     with step("step 4"):
         verify_consistency(older.tree_size, newer.tree_size, path, root, newer.root_hash)
     with step("step 5"):

@@ -23,7 +23,15 @@ from ledger_verify.proof import Proof
 from ledger_verify.receipt import Receipt
 from ledger_verify.report import Outcome, failure
 from ledger_verify.sequence import ANY, LEDGER
-from ledger_verify.trust import NOT_VERIFIED, SELF_CONSISTENT, TAMPER_DETECTING, TAMPER_EVIDENT, VERIFIED, Signed
+from ledger_verify.trust import (
+    EQUIVOCATION_EVIDENT,
+    NOT_VERIFIED,
+    SELF_CONSISTENT,
+    TAMPER_DETECTING,
+    TAMPER_EVIDENT,
+    VERIFIED,
+    Signed,
+)
 
 
 def receipt_outcome(file: str, receipt: Receipt) -> Outcome:
@@ -67,9 +75,11 @@ def day_outcome(file: str, day: Day) -> Outcome:
         "previous": previous,
         "checked": ["entries", "inclusion"] + ["consistency"] * (previous is not None),
         "signed_by": _signers(day.signed),
+        "cosigned_by": _cosigners(day.signed),
         "notes": [],
     }
     sentence = f"day {day.date} #{day.entry_index} of {shown(day.checkpoint.origin, 255)}"
+    sentence += _cosigned_by(day.signed)
     return _outcome(file, day.signed.tier, sentence, details)
 
 
@@ -119,11 +129,14 @@ def pins_outcome(place: str, checked: Checked) -> Outcome:
         "pins": sizes,
         "checked": ["consistency"],
         "signed_by": _signers(checked.signed),
+        "cosigned_by": _cosigners(checked.signed),
         "notes": [],
     }
     origin = shown(checked.checkpoint.origin, 255)
     sentence = f"{checked.checkpoint.tree_size} entries of {origin} extend {len(sizes)} pinned, to size {max(sizes)}"
-    return _outcome(place, TAMPER_EVIDENT, sentence, details)
+    sentence += _cosigned_by(checked.signed)
+    quorum = checked.signed.tier == EQUIVOCATION_EVIDENT
+    return _outcome(place, EQUIVOCATION_EVIDENT if quorum else TAMPER_EVIDENT, sentence, details)
 
 
 def forked_outcome(place: str, reason: str, found: Equivocation, proof: str | None) -> Outcome:
@@ -171,11 +184,13 @@ def proof_outcome(file: str, proof: Proof) -> Outcome:
         "recordedat": None if entry is None else entry.recordedat,
         "checked": ["inclusion"] + ["entry"] * (entry is not None),
         "signed_by": _signers(proof.signed),
+        "cosigned_by": _cosigners(proof.signed),
         "notes": _unknown_type(1 if entry is not None and entry.known is None else 0),
     }
     what = "bytes" if entry is None else shown(entry.type)
     sentence = f"{what} #{proof.leaf_index} of {shown(proof.checkpoint.origin, 255)}"
     sentence += ", entry taken as any bytes" if entry is None else ", a valid entry of Decision Ledger"
+    sentence += _cosigned_by(proof.signed)
     return _outcome(file, proof.signed.tier, sentence, details)
 
 
@@ -186,9 +201,11 @@ def consistency_outcome(file: str, consistency: Consistency) -> Outcome:
         "previous": _head(old),
         "checked": ["consistency"],
         "signed_by": _signers(consistency.signed),
+        "cosigned_by": _cosigners(consistency.signed),
         "notes": [],
     }
     sentence = f"{new.tree_size} entries of {shown(new.origin, 255)} begin with the {old.tree_size} before"
+    sentence += _cosigned_by(consistency.signed)
     return _outcome(file, consistency.signed.tier, sentence, details)
 
 
@@ -203,6 +220,7 @@ def log_outcome(place: str, log: Log) -> Outcome:
         "tiles_read": log.tiles_read,
         "checked": ["bundles", "tiles", "root"] + ["entries"] * ours + ["extends_state"] * (log.start > 0),
         "signed_by": _signers(log.signed),
+        "cosigned_by": _cosigners(log.signed),
         "notes": _unknown_type(log.unknown_types),
     }
     sentence = f"{size} entries of {shown(log.checkpoint.origin, 255)}, all tiles derived again"
@@ -211,6 +229,7 @@ def log_outcome(place: str, log: Log) -> Outcome:
     sentence += ", each a valid entry of Decision Ledger" if ours else ", entries taken as any bytes"
     if log.unknown_types:
         sentence += f" (unknown event type: fields of {log.unknown_types} not checked)"
+    sentence += _cosigned_by(log.signed)
     return _outcome(place, log.signed.tier, sentence, details)
 
 
@@ -234,3 +253,14 @@ def _unknown_type(count: int) -> list[str]:
 def _signers(signed: Signed) -> list[str]:
     """The options whose keys signed something in the file."""
     return ["key"] * signed.by_log + ["root-key"] * signed.by_root
+
+
+def _cosigners(signed: Signed) -> list[dict[str, object]]:
+    """The policy's witnesses that cosigned, with the time by their own clocks."""
+    found = {} if signed.cosigned is None else signed.cosigned.witnesses
+    return [{"witness": shown(name), "time": cosignature.time} for name, cosignature in found.items()]
+
+
+def _cosigned_by(signed: Signed) -> str:
+    names = [] if signed.cosigned is None else [shown(name) for name in signed.cosigned.witnesses]
+    return f", cosigned by {', '.join(names)}" if names else ""

@@ -164,6 +164,7 @@ PIN_COMMANDS = (
 """,
         _pin_book,
         _pin_list,
+        trust=(),
     ),
     Command(
         "equivocation",

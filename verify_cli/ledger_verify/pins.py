@@ -28,7 +28,7 @@ from ledger_verify.errors import CannotTellError, VerificationError, step
 from ledger_verify.log_files import LogFiles
 from ledger_verify.merkle import consistency_ranges
 from ledger_verify.pin_book import Pin, add_pin, pins_of
-from ledger_verify.trust import Signed, TrustedKeys, verify_signatures
+from ledger_verify.trust import Signed, TrustedKeys, verify_cosigners, verify_log_key, verify_signatures
 
 
 class Shown(NamedTuple):
@@ -101,7 +101,7 @@ def check_shown(pins: list[Pin], shown: Shown, keys: TrustedKeys) -> Checked:
         raise CannotTellError(f"nothing of {new.origin} is pinned: pin a verified checkpoint first, with pin add")
     keys = keys_with_pins(keys, pins, new.origin)
     with step("step 2"):
-        signed = verify_signatures(new, keys)
+        signed = verify_log_key(new, keys)
     too_new = [pin for pin in own if pin.checkpoint.tree_size > new.tree_size]
     for pin in own:
         if pin not in too_new:
@@ -117,7 +117,9 @@ def check_shown(pins: list[Pin], shown: Shown, keys: TrustedKeys) -> Checked:
                 hint="A stale copy, or a log that was rolled back; alone this proves no fork. If another copy of the log "
                 "serves the larger tree, pin this smaller one and run pin check on that copy",
             )
-    return Checked(new, signed, own)
+    with step("step 4"):
+        cosigned = verify_cosigners(new, keys)
+    return Checked(new, signed._replace(cosigned=cosigned), own)
 
 
 def _check_extends(old: Checkpoint, new: Checkpoint, root: bytes, path: list[bytes]) -> None:
