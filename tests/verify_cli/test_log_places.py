@@ -225,8 +225,13 @@ def test_state_is_written_after_success_alone(run: Run, tmp_path: Path) -> None:
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
     forked = write_log(tmp_path / "forked", tiled_log(SIGNER, [b"x", *any_entries(600)[1:]]))
     done = run("log", forked, "--state", state, *KEY)
-    assert done.returncode == 1 and "does not extend what it showed before" in done.stdout
+    assert done.returncode == 1 and "pin add" in done.stdout
     assert state.read_bytes() == first
+    # What the message says to do next.
+    pin, fork = ["--pin", tmp_path / "book"], tmp_path / "fork.json"
+    assert run("pin", "add", state, *pin, *KEY).returncode == 0
+    assert run("pin", "check", forked, *pin, "--proof-out", fork).returncode == 1
+    assert run("equivocation", fork, *KEY).returncode == 0
     grown = write_log(tmp_path / "grown", FILES)
     done = run("log", grown, "--state", state, *KEY, "--json")
     assert json.loads(done.stdout)["results"][0]["from"] == 300

@@ -13,7 +13,7 @@ from ledger_verify import shapes
 from ledger_verify.canonical import parse_json
 from ledger_verify.checkpoint import Checkpoint
 from ledger_verify.checkpoint_files import checkpoint_of
-from ledger_verify.errors import MalformedError, step
+from ledger_verify.errors import MalformedError, VerificationError, step
 from ledger_verify.merkle import verify_consistency
 from ledger_verify.trust import Signed, TrustedKeys, verify_log_key, verify_signatures
 
@@ -69,5 +69,12 @@ def verify_consistency_files(proof_raw: bytes, old_raw: bytes, new_raw: bytes, k
         with step("newer"):
             new_signed = verify_signatures(new, keys)
     with step("step 4"):
-        verify_consistency(old.tree_size, new.tree_size, proof.path, old.root_hash, new.root_hash)
+        try:
+            verify_consistency(old.tree_size, new.tree_size, proof.path, old.root_hash, new.root_hash)
+        except VerificationError as error:
+            error.hint = (
+                "Ask for the proof again. If it stays wrong, `ledger-verify pin add` the older checkpoint and run "
+            )
+            error.hint += "`pin check` on the log itself: that tells a fork from a wrong answer"
+            raise
     return Consistency(old, new, new_signed.weaker(old_signed))

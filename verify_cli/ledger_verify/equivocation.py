@@ -92,7 +92,13 @@ def verify_equivocation(raw: bytes, keys: TrustedKeys) -> tuple[Equivocation, Si
         with step("newer"):
             newer_signed = verify_log_key(newer, keys)
     with step("step 4"):
-        verify_consistency(older.tree_size, newer.tree_size, path, root, newer.root_hash)
+        try:
+            verify_consistency(older.tree_size, newer.tree_size, path, root, newer.root_hash)
+        except VerificationError as error:
+            error.hint = (
+                "The hashes are not the newer tree's, so nothing is proved. Make the proof again with pin check"
+            )
+            raise
     with step("step 5"):
         if root == older.root_hash:
             raise VerificationError(

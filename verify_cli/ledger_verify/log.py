@@ -21,7 +21,10 @@ from ledger_verify.sequence import ANY, DETECT, LEDGER, EntrySequence, claims_to
 from ledger_verify.tiles import WIDTH, RightEdge, Tile, perfect_root, tile_of
 from ledger_verify.trust import Signed, TrustedKeys, verify_signatures
 
-_ALTERED = "was changed after the log had hashed it, or the place serves another log's file"
+_ALTERED = "was changed on its way or after it was hashed. Fetch it again from the log's own server, and run this again"
+_FORKED = (
+    "If both are signed the log has forked: run `ledger-verify pin add` on the state file, then `pin check` on this log"
+)
 
 
 class Log(NamedTuple):
@@ -94,7 +97,7 @@ def _check_goes_on(old: Checkpoint, new: Checkpoint) -> None:
             f"another root hash for size {old.tree_size} than when it was last verified",
             got=new.root_hash,
             want=old.root_hash,
-            hint="If both are signed the log has forked. Keep the state file, then run: ledger-verify pin add, pin check",
+            hint=_FORKED,
         )
 
 
@@ -133,7 +136,7 @@ class _Derivation:
                         f"entry {index} of {bundle.path} is another one than when it was last verified",
                         got=leaf_hash(entries[index - first]),
                         want=known,
-                        hint=f"The entry {_ALTERED}",
+                        hint=f"The entry {_ALTERED}. {_FORKED}",
                     )
         for index in range(self.edge.size, first + len(entries)):
             raw = entries[index - first]
@@ -184,12 +187,10 @@ class _Derivation:
             f"the {self.edge.size} entries lead to another root hash",
             got=root,
             want=self._checkpoint.root_hash,
-            hint="Entries and tiles agree with each other and not with the checkpoint: another log's checkpoint, or a "
-            + (
-                "log that does not extend what it showed before. Compare with pin check"
-                if self._start
-                else "forged one"
-            ),
+            hint=_FORKED
+            if self._start
+            else "The entries are another log's, or were exchanged together with their tiles. "
+            "Fetch the log again from its own server",
         )
 
     def _compare(self, tile: Tile, hashes: list[bytes]) -> None:

@@ -156,8 +156,13 @@ def equivocation_outcome(file: str, found: Equivocation, signed: Signed) -> Outc
         "signed_by": _signers(signed),
         "notes": [],
     }
+    origin = shown(found.older.origin, 255)
     sizes = f"sizes {found.older.tree_size} and {found.newer.tree_size}"
-    sentence = f"{shown(found.older.origin, 255)} equivocated: it signed two trees that contradict each other, {sizes}"
+    sentence = f"{origin} equivocated: it signed two trees that contradict each other, {sizes}"
+    if signed.tier is None:
+        sentence = (
+            f"two trees of {origin} that contradict each other, {sizes}; whether its key signed them was not checked"
+        )
     return Outcome(file, SELF_CONSISTENT if signed.tier is None else VERIFIED, None, sentence, details)
 
 

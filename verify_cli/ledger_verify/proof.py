@@ -99,4 +99,6 @@ def _check_inclusion(file: _File, data: bytes, given: bool) -> None:
             error.hint = "The entry's file ends with a newline, which is no part of an entry of ours: leave it out"
         elif given and file.extra not in (None, data):
             error.hint = "The proof is about its own extra data, which differs from the entry given: leave --entry out"
+        elif not given:
+            error.hint += ". If its leaf is something else than its extra data, give that with --entry"
         raise

@@ -4,14 +4,14 @@
 Trust comes from outside, as one value that nothing changes: keys of the log, keys of the root log, a policy with witnesses.
 There are no keys inside the evidence. From who signed what, one of five verdicts follows:
 
-    equivocation-evident  a quorum of the policy's witnesses cosigned what the log signed: to show others another history the
-                        operator would have needed them
-    tamper-evident      a trusted key of the root log signed: the operator could not have shown others another history
-                        without forking a log that everybody can see
-    tamper-detecting    only a trusted key of the log signed: nobody but the operator could have made this
-    self-consistent     everything fits together and no trusted key was given for anything in the file: anybody could
-                        have made this
-    not verified        a step failed, or a key was given for something that it did not sign
+    equivocation-evident  a quorum of the policy's witnesses cosigned what the log signed: to show others another history,
+                          the operator would have needed them
+    tamper-evident        a trusted key of the root log signed: the operator could not have shown others another history
+                          without forking a log that everybody can see
+    tamper-detecting      only a trusted key of the log signed: nobody but the operator could have made this
+    self-consistent       everything fits together and no trusted key was given for anything in the file: anybody could
+                          have made this
+    not verified          a step failed, or a key was given for something that it did not sign
 """
 
 from __future__ import annotations
