@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from functools import lru_cache
 
 import pytest
@@ -229,6 +230,13 @@ def test_somebody_else_s_log_is_none_of_ours() -> None:
 
 
 def test_memory_does_not_grow_with_the_log() -> None:
-    edge = verify(log_of(70_000)).state.edge
-    assert [len(row) for row in edge.rows] == [112, 17, 1]
-    assert edge.root() == mth([leaf(entry) for entry in any_entries(70_000)])
+    peaks = []
+    for size in (3_000, 65_900):
+        source = Memory(log_of(size))
+        tracemalloc.start()
+        edge = verify_log(source, KEYS).state.edge
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < 1_000_000, peaks
+    assert [len(row) for row in edge.rows] == [108, 1, 1]
+    assert edge.root() == mth([leaf(entry) for entry in any_entries(65_900)])

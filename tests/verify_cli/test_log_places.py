@@ -6,13 +6,14 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from ledger_verify import CannotTellError, VerificationError, trusted_keys
+from ledger_verify import CannotTellError, VerificationError, log_http, trusted_keys
 from ledger_verify.log import verify_log
 from ledger_verify.log_files import Folder, open_source
 from ledger_verify.log_http import HttpLog
@@ -130,6 +131,17 @@ def test_what_is_too_much_is_refused(server: Server, path: str, answer: Answer) 
     server.answers[path] = answer
     with pytest.raises(VerificationError):
         verify_log(HttpLog(server.url), KEYS)
+
+
+def test_a_server_that_takes_too_long_tells_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(log_http, "SILENCE_SECONDS", 0.1)
+        with pytest.raises(CannotTellError):
+            HttpLog(f"http://127.0.0.1:{silent.getsockname()[1]}").read("checkpoint", 100)
+    monkeypatch.undo()
+    monkeypatch.setattr(log_http, "ANSWER_SECONDS", -1)
+    with pytest.raises(CannotTellError, match="did not arrive within"):
+        HttpLog(server.url).read("checkpoint", 64_000)
 
 
 def test_redirection_within_the_server_is_followed(server: Server) -> None:

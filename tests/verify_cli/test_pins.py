@@ -82,6 +82,17 @@ def test_any_flipped_tile_is_no_fork() -> None:
                 assert "neither consistency nor a fork" in str(error)
 
 
+def test_adding_holds_a_log_to_its_pins_where_it_can() -> None:
+    forked = shown_by_log(LogFiles(Memory(forked_log(9, 1))))
+    with pytest.raises(EquivocationError):
+        add_shown(pins_at(3, 5), forked, KEYS)
+    # A checkpoint alone does not show what it contradicts; the next check does.
+    [alone] = shown_by_file(forked_log(9, 1)["checkpoint"])
+    pins, _ = add_shown(pins_at(5), alone, KEYS)
+    with pytest.raises(EquivocationError):
+        check_shown(pins, shown_by_log(LogFiles(Memory(any_log(9)))), KEYS)
+
+
 def test_pin_without_a_key_is_none() -> None:
     shown = shown_by_log(LogFiles(Memory(any_log(5))))
     with pytest.raises(CannotTellError, match="--key"):

@@ -18,6 +18,8 @@ from ledger_verify.merkle import CompactRange, cover
 from ledger_verify.note import MAX_NOTE_BYTES
 from ledger_verify.tiles import HEIGHT, MAX_BUNDLE_BYTES, WIDTH, Tile, parse_bundle, parse_tile, perfect_root, tile_of
 
+_KEPT_TILES = 64
+
 
 class Source(Protocol):
     """Where files lie."""
@@ -91,7 +93,7 @@ class LogFiles:
         return parse_bundle(raw, whole)[: tile.width]
 
     def range_hash(self, start: int, end: int, size: int) -> bytes:
-        """Root hash over the leaves [start, end) of the tree of `size`, a node of that tree; its tiles are remembered.
+        """Root hash over the leaves [start, end) of the tree of `size`, a node of that tree; some tiles are kept for the next.
 
         The subtrees that cover such a range lie in it as those of [0, end - start) do in a tree.
         """
@@ -105,6 +107,8 @@ class LogFiles:
         number, position = divmod(index << row, WIDTH)
         tile = tile_of(tile_level, number, size)
         if tile not in self._kept:
+            if len(self._kept) == _KEPT_TILES:
+                del self._kept[next(iter(self._kept))]
             self._kept[tile] = self.hashes(tile)
         return perfect_root(self._kept[tile][position : position + (1 << row)])
 

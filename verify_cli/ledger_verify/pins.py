@@ -85,10 +85,12 @@ def add_shown(pins: list[Pin], shown: Shown, keys: TrustedKeys) -> tuple[list[Pi
             with step("day document"):
                 verify_day(shown.day, keys)
     signer = signed_by(checkpoint, keys.of_logs, "--key")[0]
-    with step("step 3"):
-        for pin in pins_of(pins, checkpoint.origin):
-            if pin.checkpoint.tree_size == checkpoint.tree_size:
-                check_consistent(pin.checkpoint, checkpoint, checkpoint.root_hash, [])
+    for pin in pins_of(pins, checkpoint.origin):
+        if (
+            pin.checkpoint.tree_size <= checkpoint.tree_size
+            and _proof_from(pin.checkpoint.tree_size, shown) is not None
+        ):
+            _check_extends(pin, shown)
     pin = Pin(checkpoint, signer, shown.day)
     return add_pin(pins, pin), pin
 
@@ -105,9 +107,7 @@ def check_shown(pins: list[Pin], shown: Shown, keys: TrustedKeys) -> Checked:
     too_new = [pin for pin in own if pin.checkpoint.tree_size > new.tree_size]
     for pin in own:
         if pin not in too_new:
-            with step("step 3"), step(f"pin of size {pin.checkpoint.tree_size}"):
-                root, path = _proof_from(pin.checkpoint.tree_size, shown)
-                _check_extends(pin.checkpoint, new, root, path)
+            _check_extends(pin, shown)
     with step("step 3"):
         for pin in too_new:
             raise VerificationError(
@@ -122,21 +122,30 @@ def check_shown(pins: list[Pin], shown: Shown, keys: TrustedKeys) -> Checked:
     return Checked(new, signed._replace(cosigned=cosigned), own)
 
 
-def _check_extends(old: Checkpoint, new: Checkpoint, root: bytes, path: list[bytes]) -> None:
-    try:
-        check_consistent(old, new, root, path)
-    except EquivocationError:
-        raise
-    except VerificationError as error:
-        error.hint = error.hint or (
-            "The hashes given do not belong to the newer checkpoint, so neither consistency nor a fork is shown. Derive the "
-            "whole log with ledger-verify log"
-        )
-        raise
+def _check_extends(pin: Pin, shown: Shown) -> None:
+    """Step 3 for one pin, whose tree is not the larger one."""
+    old, new = pin.checkpoint, shown.checkpoint
+    with step("step 3"), step(f"pin of size {old.tree_size}"):
+        found = _proof_from(old.tree_size, shown)
+        if found is None:
+            raise CannotTellError(
+                f"no proof from the pin of size {old.tree_size} to {new.tree_size}: save GET /api/v1/transparency/consistency"
+                f"?from={old.tree_size}&to={new.tree_size} and give it with --proof, or check the log itself"
+            )
+        try:
+            check_consistent(old, new, *found)
+        except EquivocationError:
+            raise
+        except VerificationError as error:
+            error.hint = (
+                "The hashes given do not belong to the newer checkpoint, so neither consistency nor a fork is shown. "
+            )
+            error.hint += "Derive the whole log with ledger-verify log"
+            raise
 
 
-def _proof_from(size: int, shown: Shown) -> tuple[bytes, list[bytes]]:
-    """The root that the newer tree has over `size` leaves as is said, and the proof that it has it."""
+def _proof_from(size: int, shown: Shown) -> tuple[bytes, list[bytes]] | None:
+    """The root that the newer tree is said to have over `size` leaves, and the proof that it has it, if there is one."""
     new = shown.checkpoint
     if size == new.tree_size:
         return new.root_hash, []
@@ -146,10 +155,7 @@ def _proof_from(size: int, shown: Shown) -> tuple[bytes, list[bytes]]:
     for proof in shown.proofs:
         if (proof.origin, proof.old_size, proof.new_size) == (new.origin, size, new.tree_size):
             return proof.old_root, proof.path
-    raise CannotTellError(
-        f"no proof from the pin of size {size} to {new.tree_size}: save GET /api/v1/transparency/consistency?from={size}"
-        f"&to={new.tree_size} and give it with --proof, or check the log itself"
-    )
+    return None
 
 
 def _day(raw: bytes) -> dict[str, object] | None:
