@@ -130,6 +130,10 @@ def test_checkpoint_with_the_service_s_answers() -> None:
     assert check_shown(pins_at(5, 64, 70), shown, KEYS).checkpoint.tree_size == 70
     with pytest.raises(CannotTellError, match="from=6&to=70"):
         check_shown(pins_at(5, 6), shown, KEYS)
+    # What is missing of one pin hides no fork from another.
+    [partly] = shown_by_file(forked_log(70, 3)["checkpoint"])
+    with pytest.raises(EquivocationError):
+        check_shown(pins_at(5, 70), partly, KEYS)
     # The answer of a forked service: it proves the history that it shows now.
     forked = forked_log(70, 3)
     hashes = [leaf(any_entries(70)[n] if n < 3 else b"forked %d" % n) for n in range(70)]

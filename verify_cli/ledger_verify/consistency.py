@@ -57,7 +57,13 @@ def parse_consistency_proof(raw: bytes) -> ConsistencyProof:
 
 
 def verify_consistency_files(proof_raw: bytes, old_raw: bytes, new_raw: bytes, keys: TrustedKeys) -> Consistency:
-    """Verify a proof between the checkpoints in two files."""
+    """Verify a proof between the checkpoints in two files.
+
+    1. The proof has the members of the service's answer.
+    2. Each file has the checkpoint that the proof speaks of.
+    3. Trusted keys signed both, and a policy's quorum cosigned the newer.
+    4. The path leads from the older root hash to the newer.
+    """
     with step("step 1"):
         proof = parse_consistency_proof(proof_raw)
     with step("step 2"):

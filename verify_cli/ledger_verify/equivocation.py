@@ -74,7 +74,14 @@ def write_equivocation(found: Equivocation, keys: tuple[VerifierKey, ...]) -> by
 
 
 def verify_equivocation(raw: bytes, keys: TrustedKeys) -> tuple[Equivocation, Signed]:
-    """Verify the bytes of a proof of equivocation. Returns normally if the log did equivocate."""
+    """Verify the bytes of a proof of equivocation. Returns normally if the log did equivocate.
+
+    1. The file has the members of the format.
+    2. Both notes are checkpoints of the one origin, with one signature each.
+    3. A trusted key of that log signed each.
+    4. The path proves which root hash the newer tree has over as many leaves as the older has.
+    5. That is not the root hash that the older checkpoint states.
+    """
     with step("step 1"):
         file = shapes.members(parse_jcs_file(raw, "the proof"), _MEMBERS, "the proof")
         shapes.exactly(file["format"], FORMAT, "format")

@@ -51,7 +51,17 @@ def verify_log(
     state: LogState | None = None,
     progress: Callable[[int, int], None] = lambda done, size: None,
 ) -> Log:
-    """Derive a log again. With the state of an earlier run, only what came after it is read."""
+    """Derive a log again. With the state of an earlier run, only what came after it is read.
+
+    1. The checkpoint is well formed.
+    2. Trusted keys signed it, and a policy's quorum cosigned it.
+    3. It does not contradict the state: same origin, not smaller, at the same size the same root hash.
+    4. Each bundle has the entries that its name implies, and entries of ours obey their rules.
+    5. Each tile of hashes is what follows from the entries.
+    6. So is the root hash, from the state's right edge on.
+
+    Writing the new state (7) is the caller's, after this has returned.
+    """
     files = LogFiles(source)
     with step("step 1"):
         checkpoint = parse_checkpoint(files.checkpoint(), extensions=True)

@@ -86,17 +86,21 @@ def add_shown(pins: list[Pin], shown: Shown, keys: TrustedKeys) -> tuple[list[Pi
                 verify_day(shown.day, keys)
     signer = signed_by(checkpoint, keys.of_logs, "--key")[0]
     for pin in pins_of(pins, checkpoint.origin):
-        if (
-            pin.checkpoint.tree_size <= checkpoint.tree_size
-            and _proof_from(pin.checkpoint.tree_size, shown) is not None
-        ):
-            _check_extends(pin, shown)
+        found = _proof_from(pin.checkpoint.tree_size, shown)
+        if found is not None:
+            _check_extends(pin, checkpoint, *found)
     pin = Pin(checkpoint, signer, shown.day)
     return add_pin(pins, pin), pin
 
 
 def check_shown(pins: list[Pin], shown: Shown, keys: TrustedKeys) -> Checked:
-    """Check that a log extends each pin of it. The keys under which the pins were verified are trusted, too."""
+    """Check that a log extends each pin of it. The keys under which the pins were verified are trusted, too.
+
+    1. What is shown is well formed (`shown_by_log`, `shown_by_file`).
+    2. A trusted key signed the newer checkpoint.
+    3. It extends each pin; or it is proved not to, which is an EquivocationError.
+    4. A policy's quorum cosigned it. That comes last, as a fork needs no witnesses.
+    """
     new = shown.checkpoint
     own = pins_of(pins, new.origin)
     if not own:
@@ -104,36 +108,46 @@ def check_shown(pins: list[Pin], shown: Shown, keys: TrustedKeys) -> Checked:
     keys = keys_with_pins(keys, pins, new.origin)
     with step("step 2"):
         signed = verify_log_key(new, keys)
-    too_new = [pin for pin in own if pin.checkpoint.tree_size > new.tree_size]
+    failures: list[Exception] = []
     for pin in own:
-        if pin not in too_new:
-            _check_extends(pin, shown)
-    with step("step 3"):
-        for pin in too_new:
-            raise VerificationError(
-                "the log shows a smaller tree than is pinned",
-                got=new.tree_size,
-                want=f"at least {pin.checkpoint.tree_size}",
-                hint="A stale copy, or a log that was rolled back; alone this proves no fork. If another copy of the log "
-                "serves the larger tree, pin this smaller one and run pin check on that copy",
-            )
+        try:
+            _check_against(pin, shown)
+        except EquivocationError:  # one fork outweighs whatever could not be shown of other pins
+            raise
+        except (VerificationError, CannotTellError) as error:
+            failures.append(error)
+    for failure in sorted(failures, key=lambda failure: isinstance(failure, CannotTellError)):
+        raise failure
     with step("step 4"):
         cosigned = verify_cosigners(new, keys)
     return Checked(new, signed._replace(cosigned=cosigned), own)
 
 
-def _check_extends(pin: Pin, shown: Shown) -> None:
-    """Step 3 for one pin, whose tree is not the larger one."""
-    old, new = pin.checkpoint, shown.checkpoint
-    with step("step 3"), step(f"pin of size {old.tree_size}"):
-        found = _proof_from(old.tree_size, shown)
-        if found is None:
-            raise CannotTellError(
-                f"no proof from the pin of size {old.tree_size} to {new.tree_size}: save GET /api/v1/transparency/consistency"
-                f"?from={old.tree_size}&to={new.tree_size} and give it with --proof, or check the log itself"
+def _check_against(pin: Pin, shown: Shown) -> None:
+    """Step 3 for one pin."""
+    old, new = pin.checkpoint.tree_size, shown.checkpoint.tree_size
+    if old > new:
+        with step("step 3"):
+            raise VerificationError(
+                "the log shows a smaller tree than is pinned",
+                got=new,
+                want=f"at least {old}",
+                hint="A stale copy, or a log that was rolled back; alone this proves no fork. If another copy of the log "
+                "serves the larger tree, pin this smaller one and run pin check on that copy",
             )
+    found = _proof_from(old, shown)
+    if found is None:
+        raise CannotTellError(
+            f"no proof from the pin of size {old} to {new}: save GET /api/v1/transparency/consistency?from={old}&to={new} "
+            "and give it with --proof, or check the log itself"
+        )
+    _check_extends(pin, shown.checkpoint, *found)
+
+
+def _check_extends(pin: Pin, new: Checkpoint, root: bytes, path: list[bytes]) -> None:
+    with step("step 3"), step(f"pin of size {pin.checkpoint.tree_size}"):
         try:
-            check_consistent(old, new, *found)
+            check_consistent(pin.checkpoint, new, root, path)
         except EquivocationError:
             raise
         except VerificationError as error:
@@ -147,6 +161,8 @@ def _check_extends(pin: Pin, shown: Shown) -> None:
 def _proof_from(size: int, shown: Shown) -> tuple[bytes, list[bytes]] | None:
     """The root that the newer tree is said to have over `size` leaves, and the proof that it has it, if there is one."""
     new = shown.checkpoint
+    if size > new.tree_size:
+        return None
     if size == new.tree_size:
         return new.root_hash, []
     if shown.files is not None:

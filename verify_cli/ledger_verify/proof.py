@@ -47,7 +47,14 @@ class _File(NamedTuple):
 
 
 def verify_proof(raw: bytes, keys: TrustedKeys, leaf: bytes | None = None, entries: str = DETECT) -> Proof:
-    """Verify a tlog-proof of `leaf`, or of its own extra data. Raises CannotTellError if there is neither."""
+    """Verify a tlog-proof of `leaf`, or of its own extra data. Raises CannotTellError if there is neither.
+
+    1. The file is a tlog-proof.
+    2. The leaf's bytes are known.
+    3. Trusted keys signed the checkpoint, and a policy's quorum cosigned it.
+    4. The path leads from the leaf to the checkpoint's root hash.
+    5. An entry of ours obeys its rules at that index.
+    """
     with step("step 1"):
         file = _parse(decode_utf8(raw, "the proof"))
     # Step 2
