@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ledger_verify import __version__
+from ledger_verify.commands import COMMANDS
 
 from .conftest import Run
 from .textbook import Signer, file_bytes
@@ -208,10 +209,11 @@ def test_hostile_file_names_are_escaped(files: Path, key: list[str], tmp_path: P
 
 
 def test_help_names_examples_and_exit_codes(run: Run) -> None:
-    for arguments in (["--help"], ["receipt", "--help"], ["export", "--help"], ["root", "--help"]):
-        done = run(*arguments)
+    for command in COMMANDS:
+        done = run(*command.name.split(), "--help")
         assert done.returncode == 0 and "examples:" in done.stdout and "exit codes:" in done.stdout
-        assert f"ledger-verify {arguments[0] if len(arguments) > 1 else 'receipt'} --" in done.stdout
+        assert f"ledger-verify {command.name} --" in done.stdout
+        assert command.examples in run("--help").stdout
 
 
 def test_version(run: Run) -> None:

@@ -14,8 +14,8 @@ from ledger_verify.day import verify_day_file
 from ledger_verify.disclosure import check_disclosures
 from ledger_verify.entry import parse_entry
 from ledger_verify.export import verify_export
+from ledger_verify.outcomes import receipt_outcome
 from ledger_verify.receipt import verify_receipt
-from ledger_verify.report import receipt_outcome
 from ledger_verify.trust import TrustedKeys, trusted_keys
 
 from .conftest import REPOSITORY

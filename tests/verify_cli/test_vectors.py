@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from base64 import b64decode
 from typing import Any
 
 import pytest
-from ledger_verify import VerificationError, merkle
+from ledger_verify import VerificationError, merkle, tiles, trusted_keys
 from ledger_verify.checkpoint import parse_checkpoint, signed_by
 from ledger_verify.errors import MalformedError
 from ledger_verify.note import open_note, parse_vkey
+from ledger_verify.proof import verify_proof
 
 from .conftest import REPOSITORY
+from .textbook import Signer
 
 Case = dict[str, Any]
 
@@ -81,6 +84,48 @@ def test_checkpoint(case: Case) -> None:
         if case["ok"]:
             found = (checkpoint.origin, checkpoint.tree_size, checkpoint.root_hash)
             assert found == (case["origin"], case["size"], b64decode(case["root"]))
+
+    agree(case, check)
+
+
+@pytest.mark.parametrize("case", cases("tlog_proofs", ""))
+def test_tlog_proof(case: Case) -> None:
+    def check() -> None:
+        keys = trusted_keys(case["vkeys"] or [Signer("somebody/else", b"x").vkey])
+        proof = verify_proof(case["proof"].encode(), keys, b64decode(case["data"]), "any")
+        if case["ok"]:
+            found = proof.leaf_index, proof.checkpoint.tree_size, proof.checkpoint.root_hash
+            assert found == (case["index"], case["size"], b64decode(case["root"]))
+
+    agree(case, check)
+    if case["ok"] and case["extra"] == case["data"]:
+        assert verify_proof(case["proof"].encode(), trusted_keys(case["vkeys"])).signed.by_log
+
+
+@pytest.mark.parametrize("case", [c for c in cases("tiles", "path") if c.values[0]["ok"]])
+def test_tile_path(case: Case) -> None:
+    assert tiles.Tile(case["level"], case["number"], case["width"]).path == case["path"]
+
+
+@pytest.mark.parametrize("case", cases("tiles", "width"))
+def test_tile_width(case: Case) -> None:
+    assert max(0, tiles.tile_of(case["level"], case["number"], case["size"]).width) == case["width"]
+
+
+@pytest.mark.parametrize("case", cases("tiles", "tile"))
+def test_tile(case: Case) -> None:
+    edge, name = tiles.RightEdge(), (case["level"], case["number"], case["width"])
+    made = [tile for n in range(case["size"]) for tile in edge.append(merkle.leaf_hash(f"leaf {n}".encode()))]
+    [hashes] = [hashes for tile, hashes in [*made, *edge.partial_tiles()] if tile == name]
+    assert hashlib.sha256(b"".join(hashes)).digest() == b64decode(case["sha256"])
+
+
+@pytest.mark.parametrize("case", cases("tiles", "bundle"))
+def test_bundle(case: Case) -> None:
+    def check() -> None:
+        wanted = [b64decode(entry) for entry in case.get("entries", [])]
+        name = tiles.Tile(None, 0, len(wanted) if case["ok"] else 3)
+        assert tiles.parse_bundle(b64decode(case["bundle"]), name) == wanted
 
     agree(case, check)
 

@@ -146,3 +146,53 @@ class Signer:
 
     def sign(self, text: str) -> str:
         return text + "\n" + self.line(text)
+
+
+class Witness(Signer):
+    """A cosigner: its key has another type, and it signs a time and the checkpoint."""
+
+    @property
+    def key_id(self) -> bytes:
+        return sha256(self.name.encode() + b"\n\x04" + self.public)[:4]
+
+    @property
+    def vkey(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{b64(bytes([4]) + self.public)}"
+
+    def cosign(self, text: str, time: int) -> str:
+        signature = self.private.sign(f"cosignature/v1\ntime {time}\n{text}".encode())
+        return f"\u2014 {self.name} {b64(self.key_id + time.to_bytes(8, 'big') + signature)}\n"
+
+
+# --- tlog-tiles -------------------------------------------------------------------------------------------------------
+
+
+def tile_path(level: int | str, number: int, width: int) -> str:
+    digits = f"{number:03d}"
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[i : i + 3] for i in range(0, len(digits), 3)]
+    name = "/".join(["x" + group for group in groups[:-1]] + groups[-1:])
+    return f"tile/{level}/{name}" + ("" if width == 256 else f".p/{width}")
+
+
+def tiled(entries: list[bytes]) -> dict[str, bytes]:
+    """All files of a log but its checkpoint, by path."""
+    files = {}
+    for start in range(0, len(entries), 256):
+        part = entries[start : start + 256]
+        bundle = b"".join(bytes([len(e) // 256, len(e) % 256]) + e for e in part)
+        files[tile_path("entries", start // 256, len(part))] = bundle
+    level, hashes = 0, [leaf(entry) for entry in entries]
+    while hashes:
+        rows = [hashes[start : start + 256] for start in range(0, len(hashes), 256)]
+        for number, row in enumerate(rows):
+            files[tile_path(level, number, len(row))] = b"".join(row)
+        level, hashes = level + 1, [mth(row) for row in rows if len(row) == 256]
+    return files
+
+
+def tiled_log(signer: Signer, entries: list[bytes], extra: str = "") -> dict[str, bytes]:
+    """All files of a log. `extra` are extension lines."""
+    root = mth([leaf(entry) for entry in entries])
+    note = signer.sign(f"{signer.name}\n{len(entries)}\n{b64(root)}\n{extra}")
+    return {"checkpoint": note.encode(), **tiled(entries)}

@@ -55,6 +55,16 @@ def parse_jcs_file(raw: bytes, what: str) -> object:
     return parse_jcs(text[:-1], what)
 
 
+def parse_json(raw: bytes, what: str) -> object:
+    """The value of JSON in any spelling, as the service answers: integers only, no member name twice."""
+    text = decode_utf8(raw, what)
+    value = _decode(_JCS_DECODER, text, what)
+    _check_depth(value, text, MAX_DEPTH, what)
+    if _SURROGATE_ESCAPE.search(text) is not None:
+        _refuse_lone_surrogates(value, what)
+    return value
+
+
 def parse_any_json(text: str, what: str) -> object:
     """The value of any JSON text without repeated names, lone surrogates, NaN and infinities (sealed-fields.md, S1).
 

@@ -2,7 +2,8 @@
 """Checkpoints (C2SP tlog-checkpoint v1.0.0): the signed statement "this log has this size and this root hash".
 
 The text of the note has three lines. Our logs write no extension lines, and a reader of ours refuses them
-(spec/receipt.md, step 3), because nothing would say what they mean.
+(spec/receipt.md, step 3), because nothing would say what they mean. Other people's logs may have some; a reader of any log
+leaves them unread.
 
     localhost/log/5f0c…                                                origin: the name of the log
     18                                                                 tree size
@@ -29,6 +30,7 @@ class Checkpoint(NamedTuple):
     tree_size: int
     root_hash: bytes
     note: Note
+    text: str  # of the whole note
 
     @property
     def body(self) -> bytes:
@@ -37,15 +39,17 @@ class Checkpoint(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def parse_checkpoint(text: str) -> Checkpoint:
-    """The checkpoint in a signed note without extension lines."""
+def parse_checkpoint(text: str, extensions: bool = False) -> Checkpoint:
+    """The checkpoint in a signed note; `extensions` allows for extension lines, which say nothing that is read here."""
     note = parse_note(text)
     lines = note.text[:-1].split("\n")
     if len(lines) < 3:
         raise MalformedError("the checkpoint has fewer than three lines", got=len(lines))
-    if len(lines) > 3:
+    if len(lines) > 3 and not extensions:
         raise MalformedError("the checkpoint has extension lines", got=lines[3], want="three lines")
-    origin, size, root = lines
+    if "" in lines:
+        raise MalformedError("the checkpoint has an empty line")
+    origin, size, root = lines[:3]
     if not is_key_name(origin):  # our logs' keys have the origin as their name, so no other origin can be verified
         raise MalformedError(
             "the checkpoint's origin is not an origin", got=origin, want="at most 255 bytes, no space, +"
@@ -54,11 +58,11 @@ def parse_checkpoint(text: str) -> Checkpoint:
     root_hash = decode_base64(root, "the checkpoint's root hash", HASH_BYTES)
     if tree_size == 0 and root_hash != empty_root():
         raise MalformedError("the checkpoint of an empty tree has another root than SHA-256 of nothing", got=root)
-    return Checkpoint(origin, tree_size, root_hash, note)
+    return Checkpoint(origin, tree_size, root_hash, note, text)
 
 
-def signed_by(checkpoint: Checkpoint, keys: Iterable[VerifierKey], option: str) -> None:
-    """Check that one of `keys` with the checkpoint's origin as its name signed it (spec/receipt.md, step 5)."""
+def signed_by(checkpoint: Checkpoint, keys: Iterable[VerifierKey], option: str) -> tuple[VerifierKey, ...]:
+    """Those of `keys` with the checkpoint's origin as their name that signed it: at least one (spec/receipt.md, step 5)."""
     given = tuple(keys)
     if not any(key.name == checkpoint.origin for key in given):
         raise VerificationError(
@@ -68,12 +72,14 @@ def signed_by(checkpoint: Checkpoint, keys: Iterable[VerifierKey], option: str) 
             hint="The file is from another log, or the wrong key was given",
         )
     signers = verified_keys(checkpoint.note, given)
-    if not any(key.name == checkpoint.origin for key in signers):
+    own = tuple(key for key in signers if key.name == checkpoint.origin)
+    if not own:
         raise VerificationError(
             "the checkpoint is signed, but not under its origin's name",
             got=", ".join(key.name for key in signers),
             want=checkpoint.origin,
         )
+    return own
 
 
 def same_tree(one: Checkpoint, other: Checkpoint) -> None:

@@ -7,7 +7,7 @@
     3  self-consistent only: everything fits together, but no trusted key was given that applies
 
 Of several files, one that is not verified decides; then one that could not be told; then one that is self-consistent only.
-The command reads the files it is given and nothing else: no network, no configuration, no environment.
+The command reads what it is given and nothing else: no configuration, no environment, and no network but the URL of a log.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Callable, NoReturn
+from typing import Any, Callable, NoReturn
 
 from ledger_verify import __version__, report
-from ledger_verify.day import verify_day_file
+from ledger_verify.command import Command
+from ledger_verify.commands import COMMANDS
 from ledger_verify.errors import CannotTellError, VerificationError, shown
-from ledger_verify.export import verify_export
-from ledger_verify.receipt import verify_receipt
+from ledger_verify.files import read_file
+from ledger_verify.policy import MAX_POLICY_BYTES
 from ledger_verify.report import Outcome
-from ledger_verify.trust import CANNOT_TELL, EXIT_CODES, NOT_VERIFIED, SELF_CONSISTENT, TrustedKeys, trusted_keys
+from ledger_verify.trust import CANNOT_TELL, EXIT_CODES, NOT_VERIFIED, SELF_CONSISTENT, trusted_keys
 
-MAX_FILE_BYTES = 16_000_000  # JSON of this size needs some 300 MB while it is parsed
 _COULD_NOT_TELL = EXIT_CODES[CANNOT_TELL]
 _WIDTH = 100
 
 _DESCRIPTION = """\
-Check evidence of Decision Ledger offline. Trust comes from the keys you give: get them from
+Check evidence of Decision Ledger, and any tlog-tiles log. Trust comes from the keys you give: get them from
 somewhere else than the evidence. Without a key the best verdict is "self-consistent only"."""
 
 _EXIT_CODES = """\
@@ -43,14 +43,11 @@ exit codes:
   3  self-consistent only (no trusted key was given that applies)
 """
 
-_EXAMPLES = """\
-examples:
-  ledger-verify receipt --root-key "$ROOT_VKEY" receipt.json
-  ledger-verify receipt --key "$LOG_VKEY" --json receipts/*.json
-  ledger-verify export --key "$LOG_VKEY" --root-key "$ROOT_VKEY" export-2026-11/
-  ledger-verify root --root-key "$ROOT_VKEY" 2026-11-22.json
-
-"""
+_TRUST: dict[str, dict[str, Any]] = {
+    "--key": {"metavar": "VKEY", "action": "append", "default": [], "help": "trusted key of the log"},
+    "--root-key": {"metavar": "VKEY", "action": "append", "default": [], "help": "trusted key of the root log"},
+    "--policy": {"metavar": "FILE", "help": "C2SP tlog-policy: keys of logs, witnesses, and which of them must cosign"},
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,16 +77,20 @@ def _run(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        keys = trusted_keys(options.key, options.root_key)
+        policy = None if options.policy is None else read_file(options.policy, MAX_POLICY_BYTES, "the policy")
+        keys = trusted_keys(options.key, options.root_key, policy)
     except VerificationError as error:
-        parser.error(f"a given key is unusable: {error}")
+        parser.error(f"a given key or policy is unusable: {error}")
+    except CannotTellError as error:
+        parser.error(str(error))
     outcomes = []
     heads: dict[tuple[object, object], tuple[object, str]] = {}
-    for file in options.files:
-        outcome = report.against_earlier(_judge(options.check, file, keys), heads)
-        outcomes.append(outcome)
-        if not options.json:
-            print(report.line(outcome), file=sys.stderr if outcome.verdict == CANNOT_TELL else sys.stdout)
+    for subject, answer in options.questions(options, keys):
+        for found in _judge(subject, answer):
+            outcome = report.against_earlier(found, heads)
+            outcomes.append(outcome)
+            if not options.json:
+                print(report.line(outcome), file=sys.stderr if outcome.verdict == CANNOT_TELL else sys.stdout)
     if options.json:
         print(json.dumps(report.as_object(outcomes), indent=2))
         for outcome in outcomes:
@@ -102,40 +103,17 @@ def _run(arguments: Sequence[str]) -> int:
     return report.exit_code(outcomes)
 
 
-def _judge(check: Callable[[str, TrustedKeys], Outcome], file: str, keys: TrustedKeys) -> Outcome:
+def _judge(subject: str, answer: Callable[[], Outcome | list[Outcome]]) -> list[Outcome]:
     try:
-        return check(file, keys)
+        found = answer()
+        return found if isinstance(found, list) else [found]
     except VerificationError as error:
-        return report.failure(file, NOT_VERIFIED, str(error))
+        return [report.failure(subject, NOT_VERIFIED, str(error))]
     except CannotTellError as error:
-        return report.failure(file, CANNOT_TELL, str(error))
+        return [report.failure(subject, CANNOT_TELL, str(error))]
     except Exception as error:  # noqa: BLE001 - a bug of ours must not exit like a forged file, with 1
-        return report.failure(file, CANNOT_TELL, f"the verifier failed with {type(error).__name__}: please report this")
-
-
-def _check_receipt(file: str, keys: TrustedKeys) -> Outcome:
-    return report.receipt_outcome(file, verify_receipt(_read(file), keys))
-
-
-def _check_root(file: str, keys: TrustedKeys) -> Outcome:
-    return report.day_outcome(file, verify_day_file(_read(file), keys))
-
-
-def _check_export(path: str, keys: TrustedKeys) -> Outcome:
-    return report.export_outcome(path, verify_export(path, keys))
-
-
-def _read(file: str) -> bytes:
-    try:
-        with open(file, "rb") as stream:
-            raw = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise CannotTellError(f"cannot read the file: {error.strerror}") from None
-    except ValueError:  # a NUL in the name
-        raise CannotTellError("no file can have this name") from None
-    if len(raw) > MAX_FILE_BYTES:
-        raise CannotTellError(f"the file is longer than {MAX_FILE_BYTES} bytes")
-    return raw
+        reason = f"the verifier failed with {type(error).__name__}: please report this"
+        return [report.failure(subject, CANNOT_TELL, reason)]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -154,29 +132,34 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="ledger-verify", description=_DESCRIPTION, epilog=_EXAMPLES + _EXIT_CODES)
+    examples = "examples:\n" + "".join(command.examples for command in COMMANDS) + "\n"
+    parser = _Parser(prog="ledger-verify", description=_DESCRIPTION, epilog=examples + _EXIT_CODES)
+    parser.set_defaults(key=[], root_key=[], policy=None)
     parser.add_argument("--version", action="version", version=f"ledger-verify {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, check, metavar, many, summary in (
-        ("receipt", _check_receipt, "FILE", True, "check that an entry is in a log"),
-        ("export", _check_export, "PATH", False, "check a folder with a complete range of a log"),
-        ("root", _check_root, "FILE", False, "check the daily root of the root log"),
-    ):
-        command = commands.add_parser(
-            name,
-            help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}.",
-            epilog="\n".join(x for x in _EXAMPLES.split("\n") if not x.startswith("  ") or f" {name} " in x)
-            + _EXIT_CODES,
-        )
-        command.add_argument("files", metavar=metavar, nargs="+" if many else 1)
-        command.add_argument("--key", metavar="VKEY", action="append", default=[], help="trusted key of the log")
-        command.add_argument(
-            "--root-key", metavar="VKEY", action="append", default=[], help="trusted key of the root log"
-        )
-        command.add_argument("--json", action="store_true", help="one JSON object on stdout")
-        command.set_defaults(check=check)
+    groups = {"": parser.add_subparsers(dest="command", required=True, metavar="COMMAND")}
+    for command in COMMANDS:
+        group, _, name = command.name.rpartition(" ")
+        if group not in groups:
+            words = ", ".join(c.name.rpartition(" ")[2] for c in COMMANDS if c.name.startswith(f"{group} "))
+            parent = groups[""].add_parser(group, help=words, epilog=_EXIT_CODES)
+            groups[group] = parent.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+        _add_command(groups[group], name, command)
     return parser
+
+
+def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, command: Command) -> None:
+    parser = commands.add_parser(
+        name,
+        help=command.summary,
+        description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+        epilog=f"examples:\n{command.examples}\n{_EXIT_CODES}",
+    )
+    command.arguments(parser)
+    for option, words in _TRUST.items():
+        if option in command.trust:
+            parser.add_argument(option, **words)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(questions=command.questions)
 
 
 def _talk(message: str) -> None:

@@ -16,7 +16,7 @@ from ledger_verify.encodings import check_date
 from ledger_verify.entry import Entry, check_position, demand_type, parse_shared_entry
 from ledger_verify.errors import VerificationError, step
 from ledger_verify.merkle import verify_consistency, verify_inclusion
-from ledger_verify.trust import Signed, TrustedKeys
+from ledger_verify.trust import Signed, TrustedKeys, verify_cosigners
 
 FORMAT = "ledger-day/v1"
 
@@ -83,11 +83,12 @@ def verify_day(value: object, keys: TrustedKeys) -> Day:
     with step("step 4"):
         _check_previous(document, entry)
     with step("step 5"):
-        if keys.root:
-            signed_by(document.checkpoint, keys.root, "--root-key")
+        if keys.of_root:
+            signed_by(document.checkpoint, keys.of_root, "--root-key")
             if document.previous_checkpoint is not None:
                 with step("previous_checkpoint"):
-                    signed_by(document.previous_checkpoint, keys.root, "--root-key")
+                    signed_by(document.previous_checkpoint, keys.of_root, "--root-key")
+        cosigned = verify_cosigners(document.checkpoint, keys)
     return Day(
         date=document.date,
         entry=entry,
@@ -95,7 +96,7 @@ def verify_day(value: object, keys: TrustedKeys) -> Day:
         heads_entry=heads_entry,
         checkpoint=document.checkpoint,
         previous_checkpoint=document.previous_checkpoint,
-        signed=Signed(by_log=False, by_root=bool(keys.root)),
+        signed=Signed(by_log=False, by_root=bool(keys.of_root), cosigned=cosigned),
     )
 
 

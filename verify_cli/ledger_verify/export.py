@@ -20,7 +20,7 @@ from ledger_verify.checkpoint import Checkpoint
 from ledger_verify.day import Day
 from ledger_verify.disclosure import check_disclosures
 from ledger_verify.encodings import decode_base64url
-from ledger_verify.entry import MAX_ENTRY_BYTES, Entry, check_position, parse_entry
+from ledger_verify.entry import MAX_ENTRY_BYTES, Entry
 from ledger_verify.errors import MalformedError, VerificationError, step
 from ledger_verify.export_files import (
     DISCLOSURES,
@@ -36,6 +36,7 @@ from ledger_verify.governing import Chain, read_chain
 from ledger_verify.heads import RootMember
 from ledger_verify.merkle import CompactRange, cover
 from ledger_verify.receipt import verify_daily_root, verify_log_signature, verify_root
+from ledger_verify.sequence import EntrySequence
 from ledger_verify.trust import Signed, TrustedKeys
 
 MAX_DISCLOSURE_LINE_BYTES = 16_000_000
@@ -83,7 +84,7 @@ def verify_export(path: str, keys: TrustedKeys) -> Export:
         end=manifest.end,
         checkpoint=manifest.checkpoint,
         types=entries.types,
-        unknown_types=entries.unknown_types,
+        unknown_types=entries.sequence.unknown_types,
         disclosed=entries.disclosed,
         withheld=len(entries.digests) - entries.disclosed - entries.erased,
         erased=entries.erased,
@@ -99,14 +100,13 @@ class _Entries:
 
     def __init__(self, manifest: Manifest, chain: Chain) -> None:
         self.types: dict[str, int] = {}
-        self.unknown_types = 0
         self.disclosed = 0
         self.erased = 0
         self.digests: set[bytes] = set()
+        self.sequence = EntrySequence(manifest.checkpoint.origin, manifest.start)
         self._manifest = manifest
         self._tree = CompactRange()
         self._chain = chain
-        self._previous_id = ""
 
     def read(self, entries: DigestedFile, disclosures: DigestedFile) -> None:
         start, end = self._manifest.start, self._manifest.end
@@ -150,16 +150,9 @@ class _Entries:
             self._tree.append(subtree_hash, level)
 
     def _check_entry(self, text: str, index: int) -> Entry:
-        entry = parse_entry(text)
-        if entry.source != self._manifest.checkpoint.origin:
-            raise VerificationError(
-                "the entry is from another log", got=entry.source, want=self._manifest.checkpoint.origin
-            )
-        if entry.id <= self._previous_id:
-            raise VerificationError("ids do not increase (E1)", got=entry.id, want=f"more than {self._previous_id}")
-        self._previous_id = entry.id
-        check_position(entry, index)
-        self._check_chain(entry, index)
+        entry = self.sequence.check(text, index)
+        if entry.known is not None and entry.known.governing and index not in self._chain.in_range:
+            raise VerificationError(f"a governing entry is missing from {GOVERNING} (step 7)", got=entry.type)
         for digest in entry.commitments.values():
             raw = decode_base64url(digest, "a commitment")[:16]
             if raw in self.digests:
@@ -168,13 +161,6 @@ class _Entries:
         name = f"{entry.type} v{entry.version}"
         self.types[name] = self.types.get(name, 0) + 1
         return entry
-
-    def _check_chain(self, entry: Entry, index: int) -> None:
-        """Step 7: the chain has the governing entries of the range. Their `as_of` was looked at there (E4)."""
-        if entry.known is None:
-            self.unknown_types += 1
-        elif entry.known.governing and index not in self._chain.in_range:
-            raise VerificationError(f"a governing entry is missing from {GOVERNING} (E4)", got=entry.type)
 
 
 class _DisclosureLines:

@@ -114,6 +114,23 @@ def verify_consistency(size1: int, size2: int, path: list[bytes], root1: bytes, 
         raise VerificationError("the consistency proof leads to another newer root hash", got=new, want=root2)
 
 
+def consistency_ranges(size1: int, size2: int) -> list[tuple[int, int]]:
+    """The leaf ranges whose root hashes are the consistency proof from `size1` to `size2`, 0 < size1 <= size2, in order."""
+    ranges = []
+    start, end = 0, size2
+    while size1 != end:  # the node over [start, end) has the older tree's edge within it
+        middle = start + (1 << ((end - start - 1).bit_length() - 1))
+        if size1 <= middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((start, middle))
+            start = middle
+    if start:
+        ranges.append((start, end))
+    return ranges[::-1]
+
+
 def cover(start: int, end: int) -> list[int]:
     """Levels of the maximal aligned perfect subtrees of leaves [start, end), left to right (spec/export.md).
 

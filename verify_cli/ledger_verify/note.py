@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from ledger_verify import ed25519
 from ledger_verify.canonical import decode_utf8, encode_utf8
-from ledger_verify.encodings import decode_base64
+from ledger_verify.encodings import decode_base64, encode_base64
 from ledger_verify.errors import MalformedError, VerificationError
 
 ED25519 = b"\x01"  # signature type of C2SP signed-note; the only one our logs use
@@ -76,7 +76,15 @@ def is_key_name(name: str) -> bool:
 
 
 def parse_vkey(vkey: str) -> VerifierKey:
-    """The key of a vkey string. Its ID is recomputed, its spelling is the only one allowed."""
+    """The key of a log's vkey string, of type Ed25519. Its spelling is the only one allowed."""
+    name, key_id, key = split_vkey(vkey)
+    if key[:1] != ED25519 or len(key) != 33:
+        raise MalformedError("the verifier key is not of type Ed25519 (0x01)", got=f"type 0x{key[:1].hex()}")
+    return VerifierKey(name, key_id, key[1:])
+
+
+def split_vkey(vkey: str) -> tuple[str, bytes, bytes]:
+    """Name, ID, and type and key of a vkey string of any type. The ID is recomputed."""
     if not isinstance(vkey, str):
         raise MalformedError("the verifier key is not a string", got=type(vkey).__name__)
     parts = vkey.split("+", 2)  # base64 may hold plus signs of its own
@@ -86,8 +94,6 @@ def parse_vkey(vkey: str) -> VerifierKey:
     if not is_key_name(name):
         raise MalformedError("the verifier key has no valid name", got=name)
     key = decode_base64(encoded, "the verifier key's last part")
-    if key[:1] != ED25519 or len(key) != 33:
-        raise MalformedError("the verifier key is not of type Ed25519 (0x01)", got=f"type 0x{key[:1].hex()}")
     key_id = hashlib.sha256(name.encode("utf-8") + b"\n" + key).digest()[:4]
     if key_id_hex != key_id.hex():
         raise MalformedError(
@@ -96,7 +102,17 @@ def parse_vkey(vkey: str) -> VerifierKey:
             want=key_id.hex(),
             hint="It was mistyped or cut: copy it again from where the operator publishes it",
         )
-    return VerifierKey(name, key_id, key[1:])
+    return name, key_id, key
+
+
+def format_vkey(key: VerifierKey) -> str:
+    return f"{key.name}+{key.key_id.hex()}+{encode_base64(ED25519 + key.public_key)}"
+
+
+def with_signature_of(note: Note, key: VerifierKey) -> str:
+    """The note with the signature by `key` alone, which has been verified."""
+    signature = next(s for s in note.signatures if (s.name, s.key_id) == (key.name, key.key_id))
+    return f"{note.text}\n{_MARK}{key.name} {encode_base64(signature.key_id + signature.signature)}\n"
 
 
 def parse_note(note: str) -> Note:

@@ -6,32 +6,24 @@ is not quoted as if it were known. The JSON form is `ledger-verify/v1`:
 
     {"format":"ledger-verify/v1","verdict":V,"tier":T,"results":[{"file":F,"verdict":V,"tier":T, …}, …]}
 
-with V one of verified, not-verified, cannot-tell, self-consistent; T tamper-evident, tamper-detecting or null. The outer
-verdict is the one that the exit code states, the outer tier the weakest of the files' if all are verified.
+with V one of verified, not-verified, cannot-tell, self-consistent; T equivocation-evident, tamper-evident,
+tamper-detecting or null. The outer verdict is the one that the exit code states, the outer tier the weakest of the files' if
+all are verified and have one. `file` is what was asked about as it was given, but for a read token in a URL.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from ledger_verify.checkpoint import Checkpoint
-from ledger_verify.day import Day
-from ledger_verify.disclosure import field_states
-from ledger_verify.encodings import encode_base64
 from ledger_verify.errors import shown
-from ledger_verify.export import Export
-from ledger_verify.heads import RootMember
-from ledger_verify.receipt import Receipt
 from ledger_verify.trust import (
     CANNOT_TELL,
     EXIT_CODES,
     NOT_VERIFIED,
     PRECEDENCE,
     SELF_CONSISTENT,
-    TAMPER_DETECTING,
-    TAMPER_EVIDENT,
+    TIERS,
     VERIFIED,
-    Signed,
     worst,
 )
 
@@ -55,94 +47,6 @@ class Outcome(NamedTuple):
     tier: str | None
     sentence: str
     details: dict[str, object]
-
-
-def receipt_outcome(file: str, receipt: Receipt) -> Outcome:
-    entry = receipt.entry
-    fields = field_states(entry, receipt.disclosures)
-    checked = ["entry", "inclusion"] + ["disclosures"] * bool(receipt.disclosures)
-    root, day, unvouched = _vouched(receipt.root, receipt.day, receipt.signed)
-    checked += ["root"] * (root is not None) + ["daily_root"] * (day is not None)
-    details: dict[str, object] = {
-        "leaf_index": receipt.leaf_index,
-        **_head(receipt.checkpoint),
-        "type": entry.type,
-        "type_version": entry.version,
-        "id": entry.id,
-        "recordedat": entry.recordedat,
-        "fields": fields,
-        "checked": checked,
-        "signed_by": _signers(receipt.signed),
-        "root": None if root is None else _head(root.checkpoint),
-        "date": None if day is None else day.date,
-        "notes": _unknown_type(1 if entry.known is None else 0) + unvouched,
-    }
-    sentence = f"{shown(entry.type)} #{receipt.leaf_index} of {shown(entry.source, 255)}"
-    if day is not None:
-        sentence += f", closed by day {day.date}"
-    if fields:
-        sentence += f", {_fields(len(receipt.disclosures), len(fields) - len(receipt.disclosures))}"
-    if entry.known is None:
-        sentence += " (unknown event type: fields not checked)"
-    return _outcome(file, receipt.signed.tier, sentence, details)
-
-
-def day_outcome(file: str, day: Day) -> Outcome:
-    previous = None if day.previous_checkpoint is None else _head(day.previous_checkpoint)
-    details: dict[str, object] = {
-        "date": day.date,
-        "leaf_index": day.entry_index,
-        **_head(day.checkpoint),
-        "heads_count": day.heads_entry.data["count"],
-        "heads_root": day.heads_entry.data["root"],
-        "previous": previous,
-        "checked": ["entries", "inclusion"] + ["consistency"] * (previous is not None),
-        "signed_by": _signers(day.signed),
-        "notes": [],
-    }
-    sentence = f"day {day.date} #{day.entry_index} of {shown(day.checkpoint.origin, 255)}"
-    return _outcome(file, day.signed.tier, sentence, details)
-
-
-def export_outcome(file: str, export: Export) -> Outcome:
-    root, day, unvouched = _vouched(export.root, export.day, export.signed)
-    details: dict[str, object] = {
-        "from": export.start,
-        "to": export.end,
-        **_head(export.checkpoint),
-        "types": dict(sorted(export.types.items())),
-        "fields": {"disclosed": export.disclosed, "withheld": export.withheld, "erased": export.erased},
-        "governing": {"entries": export.governing.entries, "last": export.governing.last},
-        "erasures": [erasure.entry_index for erasure in export.governing.erasures],
-        "checked": ["files", "entries", "completeness", "disclosures", "governing chain"]
-        + ["root"] * (root is not None)
-        + ["daily_root"] * (day is not None),
-        "signed_by": _signers(export.signed),
-        "root": None if root is None else _head(root.checkpoint),
-        "date": None if day is None else day.date,
-        "notes": _unknown_type(export.unknown_types) + unvouched,
-    }
-    whole = export.start == 0 and export.end == export.checkpoint.tree_size
-    sentence = (
-        f"entries {export.start} to {export.end - 1} of {shown(export.origin, 255)}, complete"
-        f"{'' if whole else ' (part, linked to genesis by the governing chain)'}, "
-        f"{_fields(export.disclosed, export.withheld)}, {export.erased} erased"
-    )
-    if export.unknown_types:
-        sentence += f" (unknown event type: fields of {export.unknown_types} not checked)"
-    return _outcome(file, export.signed.tier, sentence, details)
-
-
-def _vouched(
-    root: RootMember | None, day: Day | None, signed: Signed
-) -> tuple[RootMember | None, Day | None, list[str]]:
-    """The way up to the root log, where a trusted key of the root log vouches for it.
-
-    Otherwise nothing of it is reported: whoever made the file may have made root log and day as well.
-    """
-    if signed.by_root or root is None:
-        return root, day, []
-    return None, None, ["root and daily_root agree with themselves, but no trusted key of a root log signed them"]
 
 
 Heads = dict[tuple[object, object], tuple[object, str]]
@@ -193,10 +97,10 @@ def summary(outcomes: list[Outcome]) -> str:
 def as_object(outcomes: list[Outcome]) -> dict[str, object]:
     """The `ledger-verify/v1` object."""
     verdict = worst(outcome.verdict for outcome in outcomes)
+    tiers = {outcome.tier for outcome in outcomes}
     tier = None
-    if verdict == VERIFIED:
-        tiers = {outcome.tier for outcome in outcomes}
-        tier = TAMPER_DETECTING if TAMPER_DETECTING in tiers else TAMPER_EVIDENT
+    if verdict == VERIFIED and None not in tiers:
+        tier = next(tier for tier in TIERS if tier in tiers)
     results = [
         {"file": outcome.file, "verdict": outcome.verdict, "tier": outcome.tier, **outcome.details}
         for outcome in outcomes
@@ -206,25 +110,3 @@ def as_object(outcomes: list[Outcome]) -> dict[str, object]:
 
 def exit_code(outcomes: list[Outcome]) -> int:
     return EXIT_CODES[worst(outcome.verdict for outcome in outcomes)]
-
-
-def _outcome(file: str, tier: str | None, sentence: str, details: dict[str, object]) -> Outcome:
-    return Outcome(file, SELF_CONSISTENT if tier is None else VERIFIED, tier, sentence, details)
-
-
-def _head(checkpoint: Checkpoint) -> dict[str, object]:
-    root_hash = encode_base64(checkpoint.root_hash)
-    return {"origin": checkpoint.origin, "tree_size": checkpoint.tree_size, "root_hash": root_hash}
-
-
-def _fields(disclosed: int, withheld: int) -> str:
-    return f"{disclosed} fields disclosed, {withheld} withheld"
-
-
-def _unknown_type(count: int) -> list[str]:
-    return ["unknown event type: fields not checked"] if count else []
-
-
-def _signers(signed: Signed) -> list[str]:
-    """The options whose keys signed something in the file."""
-    return ["key"] * signed.by_log + ["root-key"] * signed.by_root

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reader trusts, and what follows from it (spec/receipt.md, "Verifying").
 
-Trust comes from outside, as one value that nothing changes: keys of the log, keys of the root log, or both. There are no
-keys inside the evidence. From who signed what, one of four verdicts follows:
+Trust comes from outside, as one value that nothing changes: keys of the log, keys of the root log, a policy with witnesses.
+There are no keys inside the evidence. From who signed what, one of five verdicts follows:
 
-    tamper-evident      a trusted key of the root log signed: the operator could not have shown others another history
-                        without forking a log that everybody can see
-    tamper-detecting    only a trusted key of the log signed: nobody but the operator could have made this
-    self-consistent     everything fits together and no trusted key was given for anything in the file: anybody could
-                        have made this
-    not verified        a step failed, or a key was given for something that it did not sign
+    equivocation-evident  a quorum of the policy's witnesses cosigned what the log signed: to show others another history,
+                          the operator would have needed them
+    tamper-evident        a trusted key of the root log signed: the operator could not have shown others another history
+                          without forking a log that everybody can see
+    tamper-detecting      only a trusted key of the log signed: nobody but the operator could have made this
+    self-consistent       everything fits together and no trusted key was given for anything in the file: anybody could
+                          have made this
+    not verified          a step failed, or a key was given for something that it did not sign
 """
 
 from __future__ import annotations
@@ -17,11 +19,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ledger_verify.checkpoint import Checkpoint, signed_by
 from ledger_verify.errors import VerificationError
 from ledger_verify.note import VerifierKey, parse_vkey
+from ledger_verify.policy import Cosigned, Policy, parse_policy, verify_quorum
 
 TAMPER_EVIDENT = "tamper-evident"
 TAMPER_DETECTING = "tamper-detecting"
+EQUIVOCATION_EVIDENT = "equivocation-evident"
+TIERS = (TAMPER_DETECTING, TAMPER_EVIDENT, EQUIVOCATION_EVIDENT)  # the weakest first
 
 VERIFIED = "verified"
 NOT_VERIFIED = "not-verified"
@@ -38,6 +44,24 @@ class TrustedKeys(NamedTuple):
 
     log: tuple[VerifierKey, ...] = ()
     root: tuple[VerifierKey, ...] = ()
+    policy: Policy | None = None
+
+    @property
+    def of_logs(self) -> tuple[VerifierKey, ...]:
+        """All keys of logs, for what may be of any log."""
+        return tuple(dict.fromkeys((*self.log, *self.root, *self._of_policy)))
+
+    @property
+    def of_root(self) -> tuple[VerifierKey, ...]:
+        """All keys for what can only be of a root log."""
+        return tuple(dict.fromkeys((*self.root, *self._of_policy)))
+
+    @property
+    def _of_policy(self) -> tuple[VerifierKey, ...]:
+        return () if self.policy is None else self.policy.logs
+
+    def with_log_keys(self, more: Iterable[VerifierKey]) -> TrustedKeys:
+        return self._replace(log=tuple(dict.fromkeys((*self.log, *more))))
 
 
 class Signed(NamedTuple):
@@ -45,18 +69,48 @@ class Signed(NamedTuple):
 
     by_log: bool
     by_root: bool
+    cosigned: Cosigned | None = None  # what a policy says of the newest checkpoint
 
     @property
     def tier(self) -> str | None:
         """The verdict's tier; None stands for self-consistent only."""
-        if self.by_root:
-            return TAMPER_EVIDENT
-        return TAMPER_DETECTING if self.by_log else None
+        if not (self.by_log or self.by_root):
+            return None
+        if self.cosigned is not None and self.cosigned.quorum:
+            return EQUIVOCATION_EVIDENT
+        return TAMPER_EVIDENT if self.by_root else TAMPER_DETECTING
+
+    def weaker(self, other: Signed) -> Signed:
+        """What vouches for two checkpoints at once, the cosignatures being those of the first."""
+        by_root = self.by_root and other.by_root
+        return Signed(not by_root and self.tier is not None and other.tier is not None, by_root, self.cosigned)
 
 
-def trusted_keys(log: Iterable[str] = (), root: Iterable[str] = ()) -> TrustedKeys:
-    """Parse vkeys. The same vkey twice is one key; two keys with one name and ID are refused as ambiguous."""
-    return TrustedKeys(_parse(log), _parse(root))
+def trusted_keys(log: Iterable[str] = (), root: Iterable[str] = (), policy: bytes | None = None) -> TrustedKeys:
+    """Parse vkeys and a policy. The same vkey twice is one key; two keys with one name and ID are refused as ambiguous."""
+    keys = TrustedKeys(_parse(log), _parse(root), None if policy is None else parse_policy(policy))
+    if keys.policy is not None and not keys.of_logs:
+        raise VerificationError("the policy names no log", hint="Give --key or --root-key as well")
+    return keys
+
+
+def verify_log_key(checkpoint: Checkpoint, keys: TrustedKeys) -> Signed:
+    """Which keys of its log signed a checkpoint, root log or not. If any key was given, one of the log's must have."""
+    if not keys.of_logs:
+        return Signed(by_log=False, by_root=False)
+    signers = signed_by(checkpoint, keys.of_logs, "--key")
+    by_root = any(key in keys.root for key in signers)
+    return Signed(by_log=any(key not in keys.root for key in signers), by_root=by_root)
+
+
+def verify_signatures(checkpoint: Checkpoint, keys: TrustedKeys) -> Signed:
+    """Who signed and cosigned a checkpoint of any log; with a policy, its quorum must have."""
+    return verify_log_key(checkpoint, keys)._replace(cosigned=verify_cosigners(checkpoint, keys))
+
+
+def verify_cosigners(checkpoint: Checkpoint, keys: TrustedKeys) -> Cosigned | None:
+    """The cosignatures that a policy asks for, or None without a policy."""
+    return None if keys.policy is None else verify_quorum(keys.policy, checkpoint.note)
 
 
 def worst(verdicts: Iterable[str]) -> str:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON of each command has the members of its page, and a failure quotes nothing of the evidence."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from .conftest import REPOSITORY
+from .log_places import SIGNER, any_log, write_log
+from .test_consistency import answer_bytes, note
+from .test_equivocation import fork_at, proof
+from .test_hostile_files import run
+from .test_pins import forked_log
+from .test_proof import our_proof
+from .textbook import file_bytes
+from .world import World
+
+PAGE = (REPOSITORY / "spec" / "verdicts.md").read_text(encoding="utf-8")
+ROWS = {
+    command: set(re.findall(r"`(\w+)`", members))
+    for command, members in re.findall(r"^\| `([a-z ]+)` \| ((?:`\w+`(?:, )?)+) \|$", PAGE, re.MULTILINE)
+}
+
+
+@pytest.fixture(scope="module")
+def commands(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """A call of each command that succeeds, in the order of the page."""
+    folder = tmp_path_factory.mktemp("verdicts")
+    log, root = ["--key", world.log.signer.vkey], ["--root-key", world.root.signer.vkey]
+    key, pin = ["--key", SIGNER.vkey], ["--pin", str(folder / "pins")]
+    for name, content in {
+        "receipt": file_bytes(world.receipt(9)),
+        "day": file_bytes(world.day()),
+        "proof": our_proof(world, 9),
+        "answer": answer_bytes(5, 70),
+        "old": note(5),
+        "new": note(70),
+        "fork": file_bytes(proof(5, 70, fork_at(2))),
+    }.items():
+        (folder / name).write_bytes(content)
+    world.export(folder / "export", 4, 20)
+    write_log(folder / "log", any_log(70))
+    write_log(folder / "forked", forked_log(70, 2))
+    calls = {
+        "receipt": ["receipt", "receipt", *log],
+        "export": ["export", "export", *log],
+        "root": ["root", "day", *root],
+        "proof": ["proof", "proof", *log],
+        "consistency": ["consistency", "answer", "--old", str(folder / "old"), "--new", str(folder / "new"), *key],
+        "log": ["log", "log", *key],
+        "pin add": ["pin", "add", "old", *pin, *key],
+        "pin check": ["pin", "check", "log", *pin],
+        "pin list": ["pin", "list", *pin],
+        "equivocation": ["equivocation", "fork", *key],
+        "fork": ["pin", "check", "forked", *pin],
+    }
+    names = {item.name for item in folder.iterdir()} - {"pins"}
+    return {
+        command: [str(folder / part) if at and part in names and part not in command.split()[1:] else part
+                  for at, part in enumerate(call)]
+        for command, call in calls.items()
+    }  # fmt: skip
+
+
+def test_page_names_every_command(commands: dict[str, list[str]]) -> None:
+    assert list(ROWS) == [*commands][:-1]
+
+
+def test_members_are_those_of_the_page(commands: dict[str, list[str]]) -> None:
+    for command, members in ROWS.items():
+        code, said = run([*commands[command], "--json"])
+        assert code == 0, (command, said)
+        answer = json.loads(said)
+        assert set(answer) == {"format", "verdict", "tier", "results"} and answer["format"] == "ledger-verify/v1"
+        [result] = answer["results"]
+        assert set(result) == members | {"file", "verdict", "tier"}, command
+
+
+def test_failure_has_a_reason_and_a_fork_its_heads(commands: dict[str, list[str]], tmp_path: Path) -> None:
+    code, said = run([*commands["fork"], "--json"])
+    [result] = json.loads(said)["results"]
+    assert code == 1 and set(result) == {"file", "verdict", "tier", "reason", "equivocation"}
+    assert set(result["equivocation"]) == {"older", "newer", "proof"} and result["equivocation"]["proof"] is None
+    assert set(result["equivocation"]["older"]) == {"origin", "tree_size", "root_hash"}
+    (tmp_path / "junk").write_bytes(b"junk")
+    for command in ("receipt", "root", "proof", "equivocation"):
+        code, said = run([command, str(tmp_path / "junk"), "--json"])
+        [result] = json.loads(said)["results"]
+        assert code == 1 and set(result) == {"file", "verdict", "tier", "reason"}

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entries of one log in leaf order: what each must be, and what it must be beside those before it (spec/entry.md, E1–E5).
+
+A log that is not ours has other entries, which are bytes and nothing more. `claims_to_be_ours` tells the two apart by what
+the bytes say of themselves, so whoever relies on the rules asks for them and leaves nothing to be found out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from ledger_verify.entry import MAX_ENTRY_BYTES, Entry, check_position, parse_entry
+from ledger_verify.errors import VerificationError
+
+LEDGER = "ledger"
+ANY = "any"
+DETECT = "detect"
+MAX_GOVERNING = 1000
+
+
+def claims_to_be_ours(raw: bytes, origin: str) -> bool:
+    """Whether the bytes are JSON that names `origin` as its source and the envelope of our entries."""
+    if not raw.startswith(b"{") or len(raw) > MAX_ENTRY_BYTES:
+        return False
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("specversion") == "1.0" and value.get("source") == origin
+
+
+class EntrySequence:
+    """Checks entries one after the other.
+
+    `governing` holds the indexes that the next governing entry's `as_of` may have: one, but for entries of unknown types,
+    whose class is not known. It does not grow with the log: of very many unknown entries in a row the later ones count as
+    possibly governing without being remembered.
+    """
+
+    def __init__(self, origin: str, start: int = 0, last_id: str = "", governing: Iterable[int] = ()) -> None:
+        self._origin = origin
+        self._start = start
+        self._seen_governing = False  # whether a known governing entry was met
+        self.last_id = last_id
+        self.governing = list(governing)
+        self.unknown_types = 0
+
+    def check(self, text: str, index: int) -> Entry:
+        """The entry in `text`, which stands at `index`."""
+        entry = parse_entry(text)
+        if entry.source != self._origin:
+            raise VerificationError("the entry is from another log", got=entry.source, want=self._origin)
+        if entry.id <= self.last_id:
+            raise VerificationError("ids do not increase (E1)", got=entry.id, want=f"more than {self.last_id}")
+        self.last_id = entry.id
+        check_position(entry, index)
+        self._check_as_of(entry, index)
+        return entry
+
+    def _check_as_of(self, entry: Entry, index: int) -> None:
+        """E4: `as_of` is the last governing entry before this one, as far as it was seen."""
+        if entry.known is None:
+            self.unknown_types += 1
+            if len(self.governing) < MAX_GOVERNING:
+                self.governing.append(index)
+        elif entry.known.governing:
+            as_of = entry.data.get("as_of")
+            if isinstance(as_of, int) and not self._may_be_governing(as_of):
+                raise VerificationError("as_of is not the last governing entry (E4)", got=as_of)
+            self.governing = [index]
+            self._seen_governing = True
+
+    def _may_be_governing(self, index: int) -> bool:
+        return (
+            index in self.governing
+            or (index < self._start and not self._seen_governing)
+            or (len(self.governing) == MAX_GOVERNING and index > self.governing[-1])
+        )
