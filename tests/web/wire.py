@@ -146,7 +146,11 @@ def is_open(service: Service, port: int) -> bool:
 
 
 def complaints(service: Service) -> list[str]:
-    """Lines that the service wrote since it began to serve: none, unless something failed, or a timed job was late."""
+    """Lines that the service wrote since it began to serve and that are no mere information: none, unless something
+    failed, or a timed job was late.
+    """
     lines = service.log_path.read_text().splitlines()
     late = ("Run time of job", "Execution of")
-    return [line for line in lines if "serving" not in line and not line.startswith(late)]
+    return [
+        line for line in lines if "serving" not in line and '"level": "info"' not in line and not line.startswith(late)
+    ]
