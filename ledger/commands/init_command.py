@@ -190,10 +190,10 @@ def _write_verifier(path: Path) -> Release:
     command = [sys.executable, "-m", "ledger_verify.bundle", str(path)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     if built.returncode != 0:
-        raise ConfigurationError(
-            "the verifier cannot be built; install it beside this program: pip install ./verify_cli\n"
-            + built.stderr[-500:]
-        )
+        why = " ".join(built.stderr[-500:].split())
+        if "No module named" in why:
+            raise ConfigurationError(f"install the verifier beside this program: pip install ./verify_cli ({why})")
+        raise ConfigurationError(f"the verifier cannot be written: {why}")
     version = subprocess.run(
         [sys.executable, str(path), "--version"], capture_output=True, text=True, check=True
     ).stdout

@@ -99,6 +99,10 @@ def parsers() -> Iterator[tuple[str, str]]:
 
 ELSEWHERE = {
     "read_body": "from the network, bounded in tests/web/test_limits.py",
+    "read_file": "whatever the bytes are",
+    "read_state": "of files, in tests/verify_cli/test_hostile_files.py",
+    "read_pins": "of files, in tests/verify_cli/test_hostile_files.py",
+    "read_chain": "of files, in tests/verify_cli/test_export.py",
     "read_folder": "of files, in tests/verify_cli/test_export.py",
     "read_contents": "of a whole store, in tests/log/test_copying.py",
     "read_envelope": "within read_foreign_leaf",

@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verifier's parsers. Each of them has the one kind of error, whatever it is given."""
 
-from ledger_verify import canonical, checkpoint, disclosure, encodings, note, shapes
+import json
+
+from ledger_verify import (
+    canonical,
+    checkpoint,
+    consistency,
+    cosignature,
+    disclosure,
+    encodings,
+    note,
+    policy,
+    shapes,
+    tiles,
+)
 from ledger_verify.canonical import decode_utf8
 from ledger_verify.day import Day, verify_day_file
 from ledger_verify.encodings import encode_base64, encode_base64url
@@ -60,6 +73,18 @@ DISCLOSURE = Parser(text(lambda given: disclosure.parse_disclosure(given, "it"))
 RECEIPT = Parser(_receipt, ERRORS)
 DAY = Parser(_day, ERRORS)
 
+TILE = tiles.Tile(0, 0, 3)
+POLICY = b"".join([
+    b"# who must have seen a checkpoint\n",
+    *(b"log %b\n" % vkey for vkey in seeds.vkeys()[-1:]),
+    b"quorum none\n",
+])  # fmt: skip
+HASH_TEXT = encode_base64(bytes(32))
+CONSISTENCY = json.dumps({
+    "origin": "example.com/log/a", "from": 2, "to": 3, "root1": HASH_TEXT, "root2": HASH_TEXT,
+    "consistency_path": [HASH_TEXT, HASH_TEXT],
+}).encode()  # fmt: skip
+
 TARGETS = (
     Target("verifier_base64url", Parser(text(lambda given: encodings.decode_base64url(given, "it")), ERRORS),
            (*seeds.disclosures(), b"", b"AA", b"_-8"), lambda raw: encode_base64url(raw).encode()),
@@ -79,4 +104,11 @@ TARGETS = (
     Target("verifier_receipt", RECEIPT, seeds.of("receipts", "file")),
     Target("verifier_day", DAY, seeds.of("days", "file")),
     Target("verifier_manifest", Parser(_manifest, ERRORS), seeds.manifests()),
+    Target("verifier_policy", Parser(policy.parse_policy, ERRORS), (POLICY, b"quorum none\n")),
+    Target("verifier_cosigner", Parser(text(cosignature.parse_cosigner), ERRORS), seeds.vkeys()),
+    Target("verifier_consistency", Parser(consistency.parse_consistency_proof, ERRORS), (CONSISTENCY,)),
+    Target("verifier_json", Parser(lambda data: canonical.parse_json(data, "it"), ERRORS), (CONSISTENCY,)),
+    Target("verifier_tile", Parser(lambda data: tiles.parse_tile(data, TILE), ERRORS), (bytes(96), bytes(64), b"")),
+    Target("verifier_bundle", Parser(lambda data: tiles.parse_bundle(data, TILE), ERRORS),
+           (*seeds.bundles(), b"\0\0" * 3, b"\0\1a" * 3)),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ledger_verify.bundle import bundle
 
 from tests.commands.outcomes import checked_sizes, done, refused
 from tests.ledgers import Ledger
@@ -170,8 +171,10 @@ def test_disk_full_at_start(disk: Path, template_ledger: Ledger) -> None:
 
 
 def test_disk_full_for_init(mount: Mount) -> None:
-    # Enough for the verifier and the keys, too little for the database.
-    disk = mount("size=192k")
+    # Too little for the verifier; then enough for that and the keys, and too little for the database.
+    disk = mount("size=64k")
+    refused(run_ledger("init", data=disk / "data"), "the verifier cannot be written", "No space left on device")
+    _remount(disk, f"size={len(bundle()) + (64 << 10)}")
     refused(run_ledger("init", data=disk / "data"))
     assert not (disk / "data" / "ledger.db").exists()
     _remount(disk, f"size={DISK_BYTES}")
