@@ -9,7 +9,6 @@ lies on the way from the leaf to the root, all by the standard library.
 
 import hashlib
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from ledger_verify import trusted_keys, verify_receipt
+
+from tests.bench.processes import usage
 
 
 def parse_and_hash(raw: bytes) -> None:
@@ -42,8 +43,7 @@ def main(what: str, folder: str, seconds: str, log_vkey: str, root_vkey: str) ->
             check(raw)
             done += 1
     cost = (time.process_time() - used) / done * 1e6
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(json.dumps({"rate": done / lasted, "cost": cost, "memory": memory}))
+    print(json.dumps({"rate": done / lasted, "cost": cost, "memory": usage("self").peak / 1e6}))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,17 @@ and `note` are usable alone. Nothing here reads the network, the environment or 
 service: a bug in one must not hide in the other.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from ledger_verify.day import verify_day_file
 from ledger_verify.errors import CannotTellError, MalformedError, VerificationError
-from ledger_verify.export import verify_export
 from ledger_verify.receipt import verify_receipt
 from ledger_verify.trust import TrustedKeys, trusted_keys
+
+if TYPE_CHECKING:
+    from ledger_verify.export import verify_export
 
 __version__ = "0.1.0"
 
@@ -29,3 +35,12 @@ __all__ = [
     "verify_export",
     "verify_receipt",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """`verify_export`, imported when it is asked for: a single file is compiled anew each time that it is run."""
+    if name != "verify_export":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ledger_verify.export import verify_export
+
+    return verify_export

@@ -22,7 +22,6 @@ from typing import Callable, NoReturn
 from ledger_verify import __version__, report
 from ledger_verify.day import verify_day_file
 from ledger_verify.errors import CannotTellError, VerificationError, shown
-from ledger_verify.export import verify_export
 from ledger_verify.receipt import verify_receipt
 from ledger_verify.report import Outcome
 from ledger_verify.trust import CANNOT_TELL, EXIT_CODES, NOT_VERIFIED, SELF_CONSISTENT, TrustedKeys, trusted_keys
@@ -123,6 +122,8 @@ def _check_root(file: str, keys: TrustedKeys) -> Outcome:
 
 
 def _check_export(path: str, keys: TrustedKeys) -> Outcome:
+    from ledger_verify.export import verify_export  # a receipt does not wait until Python has compiled this
+
     return report.export_outcome(path, verify_export(path, keys))
 
 

@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from ledger_verify.ed25519_tables import Table, build_table, sum_by_tables
 from ledger_verify.edwards25519 import (
     BASE_POINT,
     Affine,
@@ -37,6 +37,9 @@ from ledger_verify.edwards25519 import (
     odd_multiples,
     sum_of_multiples,
 )
+
+if TYPE_CHECKING:
+    from ledger_verify.ed25519_tables import Table
 
 # After so many signatures by one key a table of that width is made, for it and for the base point: about when the slower
 # way has taken the time that the tables need. Few files never come here. A table takes 1 MB, and 21 MB after the last
@@ -78,10 +81,12 @@ def _s_base_minus_k_key(s: int, k: int, key: _Key, public_key: bytes) -> Point:
     key.signatures += 1
     width = _STEPS.get(key.signatures)
     if width is not None and (public_key in _tables or len(_tables) < _MAX_TABLES):
-        _tables[public_key] = build_table(key.minus, width)
+        _tables[public_key] = _table(key.minus, width)
     table = _tables.get(public_key)
     if table is None:
         return sum_of_multiples(s, _base_multiples(), k, key.multiples)
+    from ledger_verify.ed25519_tables import sum_by_tables
+
     return sum_by_tables(s, _base_table(table.width), k, table)
 
 
@@ -105,4 +110,12 @@ def _base_multiples() -> list[Prepared]:
 
 @lru_cache(maxsize=2)
 def _base_table(width: int) -> Table:
-    return build_table(_base_point(), width)
+    return _table(_base_point(), width)
+
+
+def _table(point: Affine, width: int) -> Table:
+    from ledger_verify.ed25519_tables import (
+        build_table,  # few runs need it, and the single file compiles what it imports
+    )
+
+    return build_table(point, width)

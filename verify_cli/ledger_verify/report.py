@@ -12,14 +12,13 @@ verdict is the one that the exit code states, the outer tier the weakest of the 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger_verify.checkpoint import Checkpoint
 from ledger_verify.day import Day
 from ledger_verify.disclosure import field_states
 from ledger_verify.encodings import encode_base64
 from ledger_verify.errors import shown
-from ledger_verify.export import Export
 from ledger_verify.heads import RootMember
 from ledger_verify.receipt import Receipt
 from ledger_verify.trust import (
@@ -34,6 +33,9 @@ from ledger_verify.trust import (
     Signed,
     worst,
 )
+
+if TYPE_CHECKING:
+    from ledger_verify.export import Export
 
 FORMAT = "ledger-verify/v1"
 _LABELS = {VERIFIED: "OK  ", NOT_VERIFIED: "FAIL ", CANNOT_TELL: "???? ", SELF_CONSISTENT: "SELF "}
