@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,7 +17,9 @@ from ledger_verify.edwards25519 import Point, affine, odd_multiples, sum_of_mult
 
 from .conftest import REPOSITORY
 from .ed25519_agreement import BREAKS, disagreements
+from .textbook import file_bytes
 from .textbook_curve import Affine, B, L, P, add, times, torsion
+from .world import World
 
 SCALARS = [0, 1, 2, 7, 8, 255, 256, 2**126, 2**252 - 1, 2**252, 2**252 + 1, L - 8, L - 2, L - 1]
 
@@ -121,6 +124,19 @@ def test_a_table_is_made_after_so_many_signatures_and_for_a_few_keys_only(monkey
 
 def test_steps_are_taken_late_and_fit_the_scalar() -> None:
     assert min(ed25519._STEPS) >= 64 and all(SCALAR_BITS % width == 0 for width in ed25519._STEPS.values())
+
+
+def test_a_single_receipt_makes_no_table(world: World, tmp_path: Path) -> None:
+    """Not even the module for it is compiled, and none of what exports need."""
+    file = tmp_path / "receipt.json"
+    file.write_bytes(file_bytes(world.receipt(7)))
+    script = (
+        "import sys; from ledger_verify.cli import main; assert main(sys.argv[1:]) == 0; "
+        "print(sorted({'ledger_verify.' + x for x in ('ed25519', 'ed25519_tables', 'export')} & set(sys.modules)))"
+    )
+    arguments = ["receipt", "--key", *world.keys["log"], "--root-key", *world.keys["root"], str(file)]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.stdout.endswith("\n['ledger_verify.ed25519']\n"), done.stdout + done.stderr
 
 
 def test_the_command_for_many_rounds() -> None:
