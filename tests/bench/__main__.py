@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import batch, check, disk, ingest, memory, proof, restart
+from tests.bench import batch, check, disk, ingest, memory, proof, restart, verify
 from tests.bench.bodies import BATCH, EVENT_BYTES
 from tests.bench.figures import Outcome, table
 from tests.bench.load import LoadError
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, tuple[Callable[[Options], Outcome], str]] = {
     "memory": (memory.measure, "what a service's memory grows by: figure f"),
     "restart": (restart.measure, "from the start to the first receipt: figure g"),
     "check": (check.measure, "the self-check of a large log: figure h"),
+    "verify": (verify.measure, "the verifier: receipts, fresh signatures, a cold start: figures j, k, l"),
     "disk": (disk.measure, "bytes at rest and bytes written: figure i"),
 }
 WITHOUT_A_LEDGER = ("ingest", "batch")

@@ -80,6 +80,10 @@ TARGETS: Mapping[str, Target] = {
         _both(None),
         False,
     ),
+    "j": Target("receipts under one checkpoint by two processes", "receipts/s", _both(None), _both(30_000)),
+    "j-limit": Target("receipts by one process, as part of parsing and hashing alone", "x", _both(None), _both(None)),
+    "k": Target("fresh signatures by one key, as part of cryptography's", "x", _both(0.5), _both(None)),
+    "l": Target("a receipt from a cold start of the single file", "s", _both(None), _both(0.15), False),
 }  # fmt: skip
 
 

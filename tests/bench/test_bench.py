@@ -31,6 +31,10 @@ EXPECTED = {
     "restart": ({"start, empty/seconds", "start, 300 entries/seconds"}, {"g"}),
     "check": ({"check/rate", "check/memory"}, {"h", "h-two"}),
     "disk": ({"written/bytes", "at rest/bytes", "service/rate"}, {"i-rest", "i-written"}),
+    "verify": (
+        {"receipts by two/rate", "command, two/rate", "signatures, tables/rate", "cold, pyz/seconds"},
+        {"j", "j-limit", "k", "l"},
+    ),
     "proof": ({"echo/rate", "proof at 300/rate", "proof at 600/rate"}, {"e", "e-larger"}),
 }  # fmt: skip
 SMALL = ("--rows", "5000", "--first-entries", "200", "--entries", "300")

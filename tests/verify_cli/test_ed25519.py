@@ -4,18 +4,24 @@
 from __future__ import annotations
 
 import hashlib
-import random
+from collections.abc import Iterator
 
 import pytest
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger_verify.ed25519 import verify
 
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, -1, P) % P
+from .ed25519_agreement import accepted_by_cryptography, by_doublings, by_tables
+from .textbook_curve import B, L, P, add, encode, times, torsion
+
+
+@pytest.fixture(params=["doublings", "tables"], autouse=True, scope="module")
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every law holds on both ways to the sum."""
+    with (by_doublings if request.param == "doublings" else by_tables)():
+        yield
+
 
 # RFC 8032 §7.1: secret key, public key, message, signature.
 RFC_8032 = [
@@ -136,88 +142,6 @@ def test_wycheproof_special_values_of_r_and_s() -> None:
             assert not verify(WYCHEPROOF_KEY, b"\x3f", r.to_bytes(32, "little") + s.to_bytes(32, "little"))
 
 
-def test_agrees_with_cryptography_on_valid_and_mutated_signatures() -> None:
-    rng = random.Random(8032)
-    for round_ in range(600):
-        private = Ed25519PrivateKey.from_private_bytes(rng.randbytes(32))
-        public, message = private.public_key().public_bytes_raw(), rng.randbytes(rng.randrange(100))
-        signature = private.sign(message)
-        if round_ % 3:
-            parts = [bytearray(public), bytearray(message), bytearray(signature)]
-            target = parts[rng.choice([i for i in range(3) if parts[i]])]
-            target[rng.randrange(len(target))] ^= 1 << rng.randrange(8)
-            public, message, signature = map(bytes, parts)
-        assert verify(public, message, signature) == accepted_by_cryptography(public, message, signature)
-        if round_ % 3 == 0:
-            assert verify(public, message, signature)
-
-
-def accepted_by_cryptography(public: bytes, message: bytes, signature: bytes) -> bool:
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-# --- the group, as in a textbook: affine points, double and add -------------------------------------------------------
-
-Affine = tuple[int, int]
-
-
-def add(p: Affine, q: Affine) -> Affine:
-    (x1, y1), (x2, y2) = p, q
-    t = D * x1 * x2 * y1 * y2 % P
-    x = (x1 * y2 + x2 * y1) * pow(1 + t, -1, P) % P
-    return x, (y1 * y2 + x1 * x2) * pow(1 - t, -1, P) % P
-
-
-def times(k: int, p: Affine) -> Affine:
-    result = (0, 1)
-    while k:
-        if k & 1:
-            result = add(result, p)
-        p, k = add(p, p), k >> 1
-    return result
-
-
-def encode(p: Affine) -> bytes:
-    return (p[1] | (p[0] & 1) << 255).to_bytes(32, "little")
-
-
-def square_root(a: int) -> int | None:
-    for candidate in (pow(a, (P + 3) // 8, P), pow(a, (P + 3) // 8, P) * pow(2, (P - 1) // 4, P) % P):
-        if candidate * candidate % P == a % P:
-            return candidate
-    return None
-
-
-def point_with_y(y: int) -> Affine | None:
-    x = square_root((y * y - 1) * pow(D * y * y + 1, -1, P))
-    return None if x is None else (x, y)
-
-
-def base_point() -> Affine:
-    point = point_with_y(4 * pow(5, -1, P) % P)
-    assert point is not None
-    return point if point[0] % 2 == 0 else (P - point[0], point[1])
-
-
-B = base_point()
-
-
-def torsion() -> list[Affine]:
-    """The eight points whose order divides 8: the order-L part of any point, multiplied away."""
-    y = 2
-    while True:
-        point = point_with_y(y)
-        if point is not None:
-            small = times(L, point)
-            if times(4, small) != (0, 1):
-                return [times(k, small) for k in range(8)]
-        y += 1
-
-
 def challenge(r: bytes, a: bytes, message: bytes) -> int:
     return int.from_bytes(hashlib.sha512(r + a + message).digest(), "little") % L
 
@@ -280,6 +204,21 @@ def test_the_equation_has_no_cofactor() -> None:
         assert verify(key, message, s) == (k % 8 == 0) == accepted_by_cryptography(key, message, s)
         verdicts.add(k % 8 == 0)
     assert verdicts == {True, False}
+
+
+def test_parts_of_small_order_must_cancel() -> None:
+    """R = rB + T and A = aB + T': [S]B = R + [k]A holds if and only if T + [k]T' = 0. With the cofactor, always."""
+    scalar, verdicts = 31337, []
+    for a_part in range(8):
+        key = encode(add(times(scalar, B), torsion()[a_part]))
+        for r_part in range(8):
+            r = encode(add(times(99, B), torsion()[r_part]))
+            k = challenge(r, key, b"m")
+            s = signature(r, (99 + k * scalar) % L)
+            cancels = (r_part + k * a_part) % 8 == 0
+            assert verify(key, b"m", s) == cancels == accepted_by_cryptography(key, b"m", s)
+            verdicts.append(cancels)
+    assert verdicts[0] and 1 < sum(verdicts) < 32
 
 
 def test_s_plus_l_is_refused() -> None:

@@ -14,14 +14,21 @@ and `note` are usable alone. Nothing here reads the environment or a clock, or t
 its URL, and nothing is shared with the service: a bug in one must not hide in the other.
 """
 
-from ledger_verify.consistency import verify_consistency_files
-from ledger_verify.day import verify_day_file
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ledger_verify.errors import CannotTellError, MalformedError, VerificationError
-from ledger_verify.export import verify_export
-from ledger_verify.log import verify_log
-from ledger_verify.proof import verify_proof
 from ledger_verify.receipt import verify_receipt
 from ledger_verify.trust import TrustedKeys, trusted_keys
+
+if TYPE_CHECKING:
+    from ledger_verify.consistency import verify_consistency_files
+    from ledger_verify.day import verify_day_file
+    from ledger_verify.export import verify_export
+    from ledger_verify.log import verify_log
+    from ledger_verify.proof import verify_proof
 
 __version__ = "0.1.0"
 
@@ -38,3 +45,19 @@ __all__ = [
     "verify_proof",
     "verify_receipt",
 ]
+
+
+_LATER = {
+    "verify_consistency_files": "consistency",
+    "verify_day_file": "day",
+    "verify_export": "export",
+    "verify_log": "log",
+    "verify_proof": "proof",
+}
+"""Imported when they are asked for: the single file is compiled anew each time that it is run."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"ledger_verify.{_LATER[name]}"), name)

@@ -32,7 +32,24 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parse_jcs(text: str, what: str) -> object:
-    """The value of strict JCS text."""
+    """The value of strict JCS text.
+
+    The standard library's writer spells everything as ours does, but for the order of names beyond U+DFFF. So where it
+    writes the very text that was read, that is the answer; and whatever else it is, ours is asked and says what is wrong.
+    """
+    if text.isascii() or _BEYOND_SURROGATES.search(text) is None:
+        try:
+            value: object = _QUICK_DECODER.decode(text)
+            _check_depth(value, text, MAX_DEPTH, what)
+            if _QUICK_ENCODER.encode(value) == text:
+                return value
+        except (ValueError, RecursionError, MalformedError):
+            pass
+    return parse_jcs_carefully(text, what)
+
+
+def parse_jcs_carefully(text: str, what: str) -> object:
+    """The same as `parse_jcs`, by our own writer alone."""
     value = _decode(_JCS_DECODER, text, what)
     _check_depth(value, text, MAX_DEPTH, what)
     again = write_jcs(value)
@@ -162,6 +179,10 @@ def _number_unread(token: str) -> int:
 _JCS_DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_no_float, parse_constant=_no_constant
 )
+# A name that occurs twice needs no hook here: what is written again has it once, so it is another text.
+_QUICK_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_no_float, parse_constant=_no_constant)
+_QUICK_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"))
+_BEYOND_SURROGATES = re.compile("[\ue000-\U0010ffff]")
 _ANY_DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_number_unread, parse_float=_number_unread, parse_constant=_no_constant
 )

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands: what each takes, and the questions that it asks (`command`)."""
+"""The commands: what each takes, and the questions that it asks (`command`).
+
+What a command needs it imports itself: the single file is compiled anew each time that it is run.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,8 @@ from collections.abc import Iterable
 
 from ledger_verify import outcomes
 from ledger_verify.command import Command, Options, Question, add, files, shown_place
-from ledger_verify.consistency import verify_consistency_files
-from ledger_verify.day import verify_day_file
-from ledger_verify.export import verify_export
 from ledger_verify.files import read_file
-from ledger_verify.log import verify_log
-from ledger_verify.log_files import open_source
-from ledger_verify.log_state import read_state, write_state
 from ledger_verify.pin_commands import PIN_COMMANDS
-from ledger_verify.proof import verify_proof
 from ledger_verify.receipt import verify_receipt
 from ledger_verify.report import Outcome
 from ledger_verify.sequence import ANY, DETECT, LEDGER
@@ -32,11 +28,15 @@ def _receipt(options: Options, keys: TrustedKeys) -> Iterable[Question]:
 
 
 def _export(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    from ledger_verify.export import verify_export
+
     [path] = options.files
     yield path, lambda: outcomes.export_outcome(path, verify_export(path, keys))
 
 
 def _root(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    from ledger_verify.day import verify_day_file
+
     [file] = options.files
     yield file, lambda: outcomes.day_outcome(file, verify_day_file(read_file(file), keys))
 
@@ -48,6 +48,8 @@ def _proof_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _proof(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    from ledger_verify.proof import verify_proof
+
     def answer() -> Outcome:
         leaf = None if options.entry is None else read_file(options.entry, what="the entry")
         return outcomes.proof_outcome(options.file, verify_proof(read_file(options.file), keys, leaf, options.entries))
@@ -63,6 +65,8 @@ def _consistency_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _consistency(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    from ledger_verify.consistency import verify_consistency_files
+
     def answer() -> Outcome:
         old, new = read_file(options.old, what="the older file"), read_file(options.new, what="the newer file")
         consistency = verify_consistency_files(read_file(options.file), old, new, keys)
@@ -88,6 +92,10 @@ def _log_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _log(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    from ledger_verify.log import verify_log
+    from ledger_verify.log_files import open_source
+    from ledger_verify.log_state import read_state, write_state
+
     place = shown_place(options.place)
 
     def answer() -> Outcome:

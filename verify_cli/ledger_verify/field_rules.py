@@ -31,6 +31,8 @@ MAX_POINTERS = 64
 _TEXT = re.compile(r"[ -~]{1,200}")
 _ARGUMENT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
+# Canonical base64url of 32 bytes: the last character holds four bits, and two that must be zero.
+_SEALED_DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _POINTER = re.compile(r"/data/[!-~]{1,195}")
 _CONTRACT_MEMBERS = ("id", "mode", "tool", "type")
 
@@ -76,7 +78,8 @@ def commitment(value: object, what: str) -> str:
     if not is_commitment(value):
         raise VerificationError(f"a sealed field holds an open value: {what}", got=shapes.kind_of(value))
     digest = shapes.string(shapes.members(value, (SEALED,), f"the commitment {what}")[SEALED], f"{what}/{SEALED}")
-    decode_base64url(digest, f"the commitment {what}", HASH_BYTES)
+    if _SEALED_DIGEST.fullmatch(digest) is None:
+        decode_base64url(digest, f"the commitment {what}", HASH_BYTES)  # says what is wrong
     return digest
 
 

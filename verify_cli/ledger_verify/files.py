@@ -10,13 +10,16 @@ import tempfile
 from ledger_verify.errors import CannotTellError
 
 MAX_FILE_BYTES = 16_000_000  # JSON of this size needs some 300 MB while it is parsed
+_USUAL_BYTES = 65_536
 
 
 def read_file(path: str, limit: int = MAX_FILE_BYTES, what: str = "the file") -> bytes:
     """The bytes of a file of at most `limit` bytes."""
     try:
         with open(path, "rb") as stream:
-            raw = stream.read(limit + 1)
+            raw = stream.read(min(limit + 1, _USUAL_BYTES))
+            if len(raw) == _USUAL_BYTES:  # room for the longest file costs more than verifying a usual one
+                raw += stream.read(limit + 1 - len(raw))
     except OSError as error:
         raise CannotTellError(f"cannot read {what}: {error.strerror}") from None
     except ValueError:  # a NUL in the name

@@ -62,6 +62,7 @@ class Note(NamedTuple):
     signatures: tuple[Signature, ...]
 
 
+@lru_cache(maxsize=256)
 def is_key_name(name: str) -> bool:
     """Not empty, no Unicode space, no plus sign, at most 255 bytes; printable, as it will be shown to people; and without
     a quotation mark or a backslash, so that JSON has it as it is.

@@ -6,21 +6,12 @@ Everything here is made from evidence whose steps all hold. What failed is said 
 
 from __future__ import annotations
 
-from ledger_verify.checkpoint import Checkpoint
-from ledger_verify.consistency import Consistency
-from ledger_verify.day import Day
+from typing import TYPE_CHECKING
+
 from ledger_verify.disclosure import field_states
 from ledger_verify.encodings import encode_base64
-from ledger_verify.equivocation import Equivocation
 from ledger_verify.errors import shown
-from ledger_verify.export import Export
-from ledger_verify.heads import RootMember
-from ledger_verify.log import Log
 from ledger_verify.note import format_vkey
-from ledger_verify.pin_book import Pin
-from ledger_verify.pins import Checked
-from ledger_verify.proof import Proof
-from ledger_verify.receipt import Receipt
 from ledger_verify.report import Outcome, failure
 from ledger_verify.sequence import ANY, LEDGER
 from ledger_verify.trust import (
@@ -32,6 +23,19 @@ from ledger_verify.trust import (
     VERIFIED,
     Signed,
 )
+
+if TYPE_CHECKING:  # a receipt does not wait until all else is compiled
+    from ledger_verify.checkpoint import Checkpoint
+    from ledger_verify.consistency import Consistency
+    from ledger_verify.day import Day
+    from ledger_verify.equivocation import Equivocation
+    from ledger_verify.export import Export
+    from ledger_verify.heads import RootMember
+    from ledger_verify.log import Log
+    from ledger_verify.pin_book import Pin
+    from ledger_verify.pins import Checked
+    from ledger_verify.proof import Proof
+    from ledger_verify.receipt import Receipt
 
 
 def receipt_outcome(file: str, receipt: Receipt) -> Outcome:

@@ -7,9 +7,10 @@ rather than skipped: a member that no reader looks at is a place where anything 
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from collections.abc import Iterable
 
-from ledger_verify.encodings import HASH_BYTES, MAX_INTEGER, decode_base64
+from ledger_verify.encodings import HASH_BYTES, MAX_INTEGER, decode_base64, encode_base64
 from ledger_verify.errors import MalformedError
 
 MAX_PATH = 64  # hashes in a proof of any tree below 2^63 leaves
@@ -56,6 +57,12 @@ def hashes(value: object, what: str, limit: int = MAX_PATH) -> list[bytes]:
     items = array(value, what)
     if len(items) > limit:
         raise MalformedError(f"{what} is too long", got=len(items), want=f"at most {limit} hashes")
+    try:  # all at once; whatever is wrong with one is said below
+        found = [a2b_base64(item) for item in items]  # type: ignore[arg-type]
+        if all(len(raw) == HASH_BYTES for raw in found) and list(map(encode_base64, found)) == items:
+            return found
+    except (ValueError, TypeError):
+        pass
     return [hash_bytes(item, f"{what}[{position}]") for position, item in enumerate(items)]
 
 
