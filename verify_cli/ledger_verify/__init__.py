@@ -16,7 +16,6 @@ its URL, and nothing is shared with the service: a bug in one must not hide in t
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ledger_verify.errors import CannotTellError, MalformedError, VerificationError
@@ -47,17 +46,19 @@ __all__ = [
 ]
 
 
-_LATER = {
-    "verify_consistency_files": "consistency",
-    "verify_day_file": "day",
-    "verify_export": "export",
-    "verify_log": "log",
-    "verify_proof": "proof",
-}
-"""Imported when they are asked for: the single file is compiled anew each time that it is run."""
-
-
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
+    """The others, imported when they are asked for: the single file is compiled anew each time that it is run."""
+    found: object
+    if name == "verify_consistency_files":
+        from ledger_verify.consistency import verify_consistency_files as found
+    elif name == "verify_day_file":
+        from ledger_verify.day import verify_day_file as found
+    elif name == "verify_export":
+        from ledger_verify.export import verify_export as found
+    elif name == "verify_log":
+        from ledger_verify.log import verify_log as found
+    elif name == "verify_proof":
+        from ledger_verify.proof import verify_proof as found
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"ledger_verify.{_LATER[name]}"), name)
+    return found
