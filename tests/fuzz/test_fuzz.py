@@ -112,7 +112,7 @@ ELSEWHERE = {
     "parse_root_member": "within verify_receipt",
     "parse_shared_entry": "within verify_receipt",
     "parse_jcs_file": "within verify_receipt",
-    "parse_jcs_carefully": "held against parse_jcs in tests/verify_cli/test_canonical.py",
+    "parse_jcs_carefully": "held against parse_jcs in tests/verify_cli/test_receipt_heads.py",
     "decode_utf8": "within each of the verifier's",
     "decode_point": "of curve points, in tests/verify_cli/test_ed25519.py",
 }
