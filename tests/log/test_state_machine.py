@@ -167,6 +167,8 @@ class Life(RuleBasedStateMachine):
         self.world.close()
 
 
-def test_any_life_of_a_ledger_is_sound(open_world: Any) -> None:
+def test_any_life_of_a_ledger_is_sound(open_world: Any, store_kind: str) -> None:
     Life.open_world = staticmethod(open_world)
-    run_state_machine_as_test(Life, settings=settings(max_examples=25, stateful_step_count=20, deadline=None))
+    # On a server a life takes three times as long, and the stores differ in nothing that is asked here.
+    lives = 25 if store_kind == "sqlite" else 10
+    run_state_machine_as_test(Life, settings=settings(max_examples=lives, stateful_step_count=20, deadline=None))

@@ -70,6 +70,11 @@ class Contract:
         self._schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
         self._schema.config.output.truncation.enabled = False
 
+    @property
+    def shared(self) -> bool:
+        """Whether the service is on a database server."""
+        return self._service.settings.shared
+
     def operations(self) -> Iterator[Operation]:
         for found in self._schema.get_all_operations():
             operation = found.ok()

@@ -23,6 +23,8 @@ def contract(template_ledger, module_room):
 def asked(request, contract):
     """A caller, and how often each operation answered it with which status."""
     caller = request.param
+    if caller != "owner" and contract.shared:
+        pytest.skip("who may do what is the same on every store, and was asked on another")
     return caller, {place: contract.ask(caller, place, EXAMPLES, SEED) for place in contract.operations()}
 
 
