@@ -138,7 +138,13 @@ def _heads_leaves(lines: tuple[bytes, ...]) -> list[bytes]:
 def disclosures_of(ledger: Ledger, log: Log, index: int) -> list[str]:
     """All disclosures of an entry that can still be opened, in pointer order."""
     sealed = ledger.store.sealed(log.number, index)
-    key = None if sealed is None else ledger.keystore.find(sealed.data_key)
+    if sealed is None:
+        return []
+    key = ledger.keystore.find(sealed.data_key)
+    if key is None:
+        # Erasing something else under that key has sealed it anew just now; or it was erased itself.
+        sealed = ledger.store.sealed(log.number, index)
+        key = None if sealed is None else ledger.keystore.find(sealed.data_key)
     return [] if sealed is None or key is None else decrypt(sealed.blob, key, log.origin.encode())
 
 

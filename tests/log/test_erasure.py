@@ -19,8 +19,9 @@ from ledger.log.events.logs import DisclosureErased
 from ledger.log.keystore import Keystore
 from ledger.log.receipts import disclosures_of
 from ledger.log.sealed import decrypt, read_disclosure
-from ledger.log.store import Resealed, Row
+from ledger.log.store import Resealed, Row, Sealed, Store
 from tests.log.faults import AFTER, BEFORE, COMMIT, Faults
+from tests.log.stores import AroundStore
 from tests.log.world import DAY, NOON, TENANT, World, event
 
 POINTERS = ["/data/principal", "/data/reason", "/data/tool_args/amount", "/data/tool_args/recipient"]
@@ -299,6 +300,46 @@ def test_call_that_was_sealed_before_and_comes_after_is_sent_away(world: World) 
     again = world.drafts(call("late", "ada"), call("other", "bob"))
     world.append(*again)
     assert world.problems() == []
+
+
+class Meanwhile(AroundStore):
+    """Something is done the next time that one of its methods has been asked, before the answer comes."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.method, self.do = "", lambda: None
+
+    def after(self, method: str, do: Callable[[], object]) -> None:
+        self.method, self.do = method, do
+
+    def rows(self, *arguments: int) -> list[Row]:
+        found = self.store.rows(*arguments)
+        self._asked("rows")
+        return found
+
+    def sealed(self, *arguments: int) -> Sealed | None:
+        found = self.store.sealed(*arguments)
+        self._asked("sealed")
+        return found
+
+    def _asked(self, method: str) -> None:
+        if method == self.method:
+            self.method = ""
+            self.do()
+
+
+def test_who_reads_meanwhile_takes_nothing_for_lost(open_world: Callable[..., World]) -> None:
+    """A call beside the one that is erased is sealed anew, between two steps of whoever looks at it."""
+    with open_world(wrap=Meanwhile) as world:
+        world.append(*world.drafts(*(call(f"c{i}", "ada") for i in range(3))))
+        store, (first, second, third) = world.ledger.store, range(world.size - 3, world.size)
+        store.after("rows", lambda: world.erase(event_ids=ids(world, first), pointers=["/data/reason"]))
+        assert world.problems() == [] and store.method == ""
+        store.after("sealed", lambda: world.erase(event_ids=ids(world, second)))
+        assert len(disclosures_of(world.ledger, world.log, third)) == len(POINTERS) and store.method == ""
+        store.after("sealed", lambda: world.erase(event_ids=ids(world, third)))
+        assert disclosures_of(world.ledger, world.log, third) == []
+        assert world.problems() == []
 
 
 # Crashes
