@@ -7,6 +7,7 @@ the only user, and only it can open what lies here.
 
 import os
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -88,7 +89,50 @@ class KeyTable(Protocol):
     def close(self) -> None: ...
 
 
-class SqliteKeys:
+class KeyQuestions(ABC):
+    """What both tables ask and write, by the names of `keys.sql`."""
+
+    @abstractmethod
+    def _ask(self, name: str, parameters: Sequence[Any]) -> list[Any]:
+        """The rows of a question. Raises UnavailableError."""
+
+    @abstractmethod
+    def _write(self, *statements: tuple[str, Sequence[Sequence[Any]]]) -> None:
+        """Statements by name, each with its rows of parameters, in one transaction. Raises UnavailableError."""
+
+    def of_bucket(self, log_number: int, bucket: bytes, day: int) -> tuple[bytes, bytes] | None:
+        return next(iter(self._ask("select_of_bucket", (log_number, bucket, day))), None)
+
+    def of_id(self, key_id: bytes) -> SealedKey | None:
+        return next((SealedKey(*row) for row in self._ask("select_of_id", (key_id,))), None)
+
+    def after(self, key_id: bytes) -> list[SealedKey]:
+        return [SealedKey(*row) for row in self._ask("select_after", (key_id,))]
+
+    def in_bucket(self, log_number: int, bucket: bytes) -> list[bytes]:
+        return [key_id for (key_id,) in self._ask("select_in_bucket", (log_number, bucket))]
+
+    def before_day(self, log_number: int, day: int) -> list[bytes]:
+        return [key_id for (key_id,) in self._ask("select_before_day", (log_number, day))]
+
+    def is_usable(self, key_id: bytes) -> bool:
+        return not self._ask("select_unusable", (key_id, key_id))
+
+    def retired(self) -> list[RetiredKey]:
+        return [RetiredKey(*row) for row in self._ask("select_retired", ())]
+
+    def insert(self, keys: Sequence[SealedKey]) -> None:
+        self._write(("insert", keys))
+
+    def retire(self, key_ids: Sequence[bytes], size: int) -> None:
+        self._write(("retire", [(key_id, size) for key_id in key_ids]))
+
+    def destroy(self, key_ids: Sequence[bytes]) -> None:
+        ids = [(key_id,) for key_id in key_ids]
+        self._write(("destroy", ids), ("forget_retired", ids))
+
+
+class SqliteKeys(KeyQuestions):
     """The file keeps no journal of old pages and overwrites what it deletes."""
 
     remote = False
@@ -138,50 +182,13 @@ class SqliteKeys:
             raise ConfigurationError(f"keystore {path} cannot be made: {error}") from error
         return cls(path)
 
-    def of_bucket(self, log_number: int, bucket: bytes, day: int) -> tuple[bytes, bytes] | None:
-        found: tuple[bytes, bytes] | None = self._one("select_of_bucket", (log_number, bucket, day))
-        return found
-
-    def of_id(self, key_id: bytes) -> SealedKey | None:
-        row = self._one("select_of_id", (key_id,))
-        return None if row is None else SealedKey(*row)
-
-    def after(self, key_id: bytes) -> list[SealedKey]:
-        return [SealedKey(*row) for row in self._ask("select_after", (key_id,))]
-
-    def in_bucket(self, log_number: int, bucket: bytes) -> list[bytes]:
-        return [key_id for (key_id,) in self._ask("select_in_bucket", (log_number, bucket))]
-
-    def before_day(self, log_number: int, day: int) -> list[bytes]:
-        return [key_id for (key_id,) in self._ask("select_before_day", (log_number, day))]
-
-    def is_usable(self, key_id: bytes) -> bool:
-        return not self._ask("select_unusable", (key_id, key_id))
-
-    def retired(self) -> list[RetiredKey]:
-        return [RetiredKey(*row) for row in self._ask("select_retired", ())]
-
-    def _one(self, name: str, parameters: Sequence[Any]) -> Any:
-        return next(iter(self._ask(name, parameters)), None)
-
     def _ask(self, name: str, parameters: Sequence[Any]) -> list[Any]:
         try:
             return self._connection.execute(_SQL[name].replace("%s", "?"), parameters).fetchall()
         except sqlite3.Error as error:
             raise UnavailableError(f"the keystore cannot be read: {error}") from error
 
-    def insert(self, keys: Sequence[SealedKey]) -> None:
-        self._write([("insert", keys)])
-
-    def retire(self, key_ids: Sequence[bytes], size: int) -> None:
-        self._write([("retire", [(key_id, size) for key_id in key_ids])])
-
-    def destroy(self, key_ids: Sequence[bytes]) -> None:
-        ids = [(key_id,) for key_id in key_ids]
-        self._write([("destroy", ids), ("forget_retired", ids)])
-
-    def _write(self, statements: Sequence[tuple[str, Sequence[Sequence[Any]]]]) -> None:
-        """Statements by name, each with its rows of parameters."""
+    def _write(self, *statements: tuple[str, Sequence[Sequence[Any]]]) -> None:
         try:
             self._connection.execute("begin immediate")
             for name, rows in statements:

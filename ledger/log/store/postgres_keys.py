@@ -8,7 +8,7 @@ import psycopg
 
 from ledger.log.errors import ConfigurationError, UnavailableError
 from ledger.log.store import named_sql
-from ledger.log.store.keys import RetiredKey, SealedKey
+from ledger.log.store.keys import KeyQuestions
 from ledger.log.store.postgres_connection import PATIENCE, Connection, KeptConnection, connect, opening, words
 
 _SQL = named_sql.load("keys.sql")
@@ -17,7 +17,7 @@ _SCHEMA = named_sql.read("postgres_keys_schema.sql").encode()
 _Result = TypeVar("_Result")
 
 
-class PostgresKeys:
+class PostgresKeys(KeyQuestions):
     """A database of its own, for services on several hosts. The keystore lets one thread in at a time."""
 
     remote = True
@@ -47,44 +47,12 @@ class PostgresKeys:
                 raise ConfigurationError(f"the keystore cannot be made: {words(error)}") from error
         return cls(url)
 
-    def of_bucket(self, log_number: int, bucket: bytes, day: int) -> tuple[bytes, bytes] | None:
-        rows = self._ask("select_of_bucket", (log_number, bucket, day))
-        return rows[0] if rows else None
-
-    def of_id(self, key_id: bytes) -> SealedKey | None:
-        rows = self._ask("select_of_id", (key_id,))
-        return SealedKey(*rows[0]) if rows else None
-
-    def after(self, key_id: bytes) -> list[SealedKey]:
-        return [SealedKey(*row) for row in self._ask("select_after", (key_id,))]
-
-    def in_bucket(self, log_number: int, bucket: bytes) -> list[bytes]:
-        return [key_id for (key_id,) in self._ask("select_in_bucket", (log_number, bucket))]
-
-    def before_day(self, log_number: int, day: int) -> list[bytes]:
-        return [key_id for (key_id,) in self._ask("select_before_day", (log_number, day))]
-
-    def is_usable(self, key_id: bytes) -> bool:
-        return not self._ask("select_unusable", (key_id, key_id))
-
-    def retired(self) -> list[RetiredKey]:
-        return [RetiredKey(*row) for row in self._ask("select_retired", ())]
-
-    def insert(self, keys: Sequence[SealedKey]) -> None:
-        self._write([("insert", keys)])
-
-    def retire(self, key_ids: Sequence[bytes], size: int) -> None:
-        self._write([("retire", [(key_id, size) for key_id in key_ids])])
-
     def destroy(self, key_ids: Sequence[bytes]) -> None:
-        ids = [(key_id,) for key_id in key_ids]
-        self._write([("destroy", ids), ("forget_retired", ids)])
+        super().destroy(key_ids)
         # What was deleted stays in the table's file until the server cleans up.
         self._try("the keystore cannot be cleaned up", lambda connection: connection.execute("vacuum data_keys"))
 
-    def _write(self, statements: Sequence[tuple[str, Sequence[Sequence[Any]]]]) -> None:
-        """Statements by name, each with its rows of parameters, in one transaction."""
-
+    def _write(self, *statements: tuple[str, Sequence[Sequence[Any]]]) -> None:
         def write(connection: Connection) -> None:
             with connection.transaction(), connection.cursor() as cursor:
                 for name, rows in statements:
