@@ -58,13 +58,10 @@ def command(
         "grounds": grounds,
         "legal_basis": legal_basis,
     }
-    would = asyncio.run(_request(settings, body | {"dry_run": True}))
-    if not dry_run and would["entries"] and not yes:
-        click.confirm(f"Destroy sealed values of {would['entries']} entries for ever?", abort=True, err=True)
-    done = would if dry_run or not would["entries"] else asyncio.run(_request(settings, body | {"dry_run": False}))
+    done = asyncio.run(_erase(settings, body, dry_run=dry_run, ask=not yes))
     if as_json:
         click.echo(msgspec.json.encode(done).decode())
-    elif dry_run or not would["entries"]:
+    elif done["dry_run"] or not done["entries"]:
         click.echo(f"there is something to erase of {done['entries']} entries; nothing was erased")
     else:
         places = ", ".join(str(item["leaf_index"]) for item in done["items"])
@@ -72,7 +69,16 @@ def command(
         say("Destroy old backups of the keystore, too: with one of them the values could still be opened.")
 
 
-async def _request(settings: Settings, body: dict[str, Any]) -> Any:
+async def _erase(settings: Settings, body: dict[str, Any], *, dry_run: bool, ask: bool) -> Any:
     # However long it takes: an erasure looks at every entry.
     async with operator_client(settings, seconds=None) as client:
-        return (await call(client, "POST", "/api/v1/erasures", json=body)).json()
+
+        async def answer(**how: bool) -> Any:
+            return (await call(client, "POST", "/api/v1/erasures", json=body | how)).json()
+
+        if dry_run or ask:
+            would = await answer(dry_run=True)
+            if dry_run or not would["entries"]:
+                return would
+            click.confirm(f"Destroy sealed values of {would['entries']} entries for ever?", abort=True, err=True)
+        return await answer(dry_run=False)
