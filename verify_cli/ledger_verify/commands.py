@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands: what each takes, and the questions that it asks (`command`).
 
-What a command needs it imports itself: the single file is compiled anew each time that it is run.
+What only one of these commands needs it imports itself: the single file is compiled anew each time that it is run.
 """
 
 from __future__ import annotations
