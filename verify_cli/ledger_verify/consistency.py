@@ -80,7 +80,7 @@ def verify_consistency_files(proof_raw: bytes, old_raw: bytes, new_raw: bytes, k
         except VerificationError as error:
             error.hint = (
                 "Ask for the proof again. If it stays wrong, `ledger-verify pin add` the older checkpoint and run "
+                "`pin check` on the log itself: that tells a fork from a wrong answer"
             )
-            error.hint += "`pin check` on the log itself: that tells a fork from a wrong answer"
             raise
     return Consistency(old, new, new_signed.weaker(old_signed))

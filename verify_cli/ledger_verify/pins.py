@@ -153,8 +153,8 @@ def _check_extends(pin: Pin, new: Checkpoint, root: bytes, path: list[bytes]) ->
         except VerificationError as error:
             error.hint = (
                 "The hashes given do not belong to the newer checkpoint, so neither consistency nor a fork is shown. "
+                "Derive the whole log with ledger-verify log"
             )
-            error.hint += "Derive the whole log with ledger-verify log"
             raise
 
 
