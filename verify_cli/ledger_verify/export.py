@@ -12,13 +12,13 @@ bytes of each commitment and their place in a set (S5: none may occur twice).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from ledger_verify import shapes
 from ledger_verify.canonical import decode_utf8, parse_jcs
 from ledger_verify.checkpoint import Checkpoint
 from ledger_verify.day import Day
-from ledger_verify.disclosure import check_disclosures
+from ledger_verify.disclosure import Disclosure, check_disclosures
 from ledger_verify.encodings import decode_base64url
 from ledger_verify.entry import MAX_ENTRY_BYTES, Entry
 from ledger_verify.errors import MalformedError, VerificationError, step
@@ -41,6 +41,11 @@ from ledger_verify.trust import Signed, TrustedKeys
 
 MAX_DISCLOSURE_LINE_BYTES = 16_000_000
 
+Visit = Callable[[int, Entry, "dict[str, Disclosure]"], None]
+"""Is shown each entry of the range in leaf order, with its index and its disclosures by pointer. What it gathers must not
+be used before `verify_export` has returned: that nothing is missing is known at the end.
+"""
+
 
 class Export(NamedTuple):
     """An export whose steps all hold; `signed` says under which trusted keys."""
@@ -60,7 +65,7 @@ class Export(NamedTuple):
     signed: Signed
 
 
-def verify_export(path: str, keys: TrustedKeys) -> Export:
+def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None) -> Export:
     """Verify an export folder. Raises CannotTellError if it cannot be read."""
     raw = read_folder(path)
     with step("step 2"):
@@ -76,7 +81,7 @@ def verify_export(path: str, keys: TrustedKeys) -> Export:
         if name not in (ENTRIES, DISCLOSURES, GOVERNING):
             for _ in DigestedFile(path, name, manifest).chunks():
                 pass
-    entries = _Entries(manifest, chain)
+    entries = _Entries(manifest, chain, visit)
     entries.read(DigestedFile(path, ENTRIES, manifest), DigestedFile(path, DISCLOSURES, manifest))
     return Export(
         origin=manifest.checkpoint.origin,
@@ -98,7 +103,7 @@ def verify_export(path: str, keys: TrustedKeys) -> Export:
 class _Entries:
     """Steps 3 to 5: the lines of the two streams, in one pass."""
 
-    def __init__(self, manifest: Manifest, chain: Chain) -> None:
+    def __init__(self, manifest: Manifest, chain: Chain, visit: Visit | None) -> None:
         self.types: dict[str, int] = {}
         self.disclosed = 0
         self.erased = 0
@@ -107,6 +112,7 @@ class _Entries:
         self._manifest = manifest
         self._tree = CompactRange()
         self._chain = chain
+        self._visit = visit
 
     def read(self, entries: DigestedFile, disclosures: DigestedFile) -> None:
         start, end = self._manifest.start, self._manifest.end
@@ -126,6 +132,8 @@ class _Entries:
             if self._chain.erasures:
                 # An erased value that is disclosed all the same is what it is (S7).
                 self.erased += sum(self._chain.erased(index, p) for p in entry.commitments if p not in shown)
+            if self._visit is not None:
+                self._visit(index, entry, shown)
             index += 1
         if index != end:
             with step("step 3"):
@@ -173,12 +181,12 @@ class _DisclosureLines:
         self._disclosures: object = None
         self._advance()
 
-    def check(self, index: int, entry: Entry) -> frozenset[str]:
-        """Check the line of this entry, if it has one; returns the pointers of the fields disclosed."""
+    def check(self, index: int, entry: Entry) -> dict[str, Disclosure]:
+        """Check the line of this entry, if it has one; returns the disclosures by pointer."""
         if self._disclosures is None or self._index != index:
-            return frozenset()
+            return {}
         with step("step 5"), step(f"entry {index}"):
-            shown = frozenset(disclosure.pointer for disclosure in check_disclosures(self._disclosures, entry))
+            shown = {found.pointer: found for found in check_disclosures(self._disclosures, entry)}
             if not shown:
                 raise MalformedError(f"{DISCLOSURES} has a line without disclosures")
         self._advance()
