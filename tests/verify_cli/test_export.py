@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from ledger_verify import CannotTellError, TrustedKeys, VerificationError, trusted_keys, verify_export
 
-from .textbook import Signer, b64, b64_list, file_bytes, jcs, listed, seal, subtrees
-from .world import Log, World, genesis
-
-FILES = ("README.txt", "disclosures.jsonl", "entries.jsonl", "governing.jsonl", "ledger-verify.pyz")
+from .exports import EXPORT_FILES, Way, read_manifest, sign_manifest, write_export
+from .textbook import Signer, b64, b64_list, file_bytes, jcs, seal, subtrees
+from .world import Log, World, commit_heads, genesis, head_line, root_member
 
 
 @pytest.fixture
@@ -29,16 +28,11 @@ def refused(folder: Path, keys: TrustedKeys) -> str:
     return str(caught.value)
 
 
-def manifest(folder: Path) -> dict[str, object]:
-    value: dict[str, object] = json.loads((folder / "manifest.json").read_text())
-    return value
-
-
-def rewrite(folder: Path, **changes: object) -> None:
-    """Change the manifest, and list the files as they are now: a forger would."""
-    files = {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
-    value = manifest(folder) | {"files": listed(files)} | changes
-    (folder / "manifest.json").write_bytes(file_bytes(value))
+def rewrite(folder: Path, log: Log, *, states: bool = True, **changes: object) -> None:
+    """Change the manifest, bring everything in it up to date, and sign it again: an operator would."""
+    manifest = read_manifest(folder)
+    del manifest["files"]
+    sign_manifest(folder, log, manifest | changes, states=states)
 
 
 def lines(folder: Path, name: str = "entries.jsonl") -> list[bytes]:
@@ -68,14 +62,14 @@ def test_counts_and_tiers(folder: Path, world: World, keys: TrustedKeys) -> None
     assert refused(folder, stranger).startswith("step 6, as in a receipt: step 5: ")
 
 
-def test_withheld_fields_change_nothing_else(folder: Path, keys: TrustedKeys) -> None:
+def test_withheld_fields_change_nothing_else(folder: Path, world: World, keys: TrustedKeys) -> None:
     some = [b for i, b in enumerate(lines(folder, "disclosures.jsonl")) if i % 2]
     put(folder, some, "disclosures.jsonl")
-    rewrite(folder)
+    rewrite(folder, world.log)
     export = verify_export(str(folder), keys)
     assert (export.disclosed, export.withheld) == (24, 24)
     put(folder, [], "disclosures.jsonl")
-    rewrite(folder)
+    rewrite(folder, world.log)
     assert verify_export(str(folder), keys).disclosed == 0
 
 
@@ -96,7 +90,7 @@ FORGERIES: list[tuple[str, Callable[[World, Path], object]]] = [
     ("step 3", lambda w, f: put(f, [])),
     ("step 4", lambda w, f: put(f, [lines(f)[0].replace(b"agent-7", b"agent-8"), *lines(f)[1:]])),
     ("step 4", lambda w, f: put(f, [*lines(f)[:-1], lines(f)[-1].replace(b"allow", b"deny")])),
-    ("step 5", lambda w, f: put(f, lines(f, "disclosures.jsonl")[::-1], "disclosures.jsonl")),
+    ("step 9", lambda w, f: put(f, lines(f, "disclosures.jsonl")[::-1], "disclosures.jsonl")),
     ("step 5", lambda w, f: put(f, lines(f, "disclosures.jsonl")[:1] * 2, "disclosures.jsonl")),
     ("step 5", lambda w, f: put(f, [b"{}\n"], "disclosures.jsonl")),
     ("step 5", lambda w, f: put(f, [b"\n"], "disclosures.jsonl")),
@@ -113,16 +107,16 @@ FORGERIES: list[tuple[str, Callable[[World, Path], object]]] = [
 def test_forgery_with_a_fresh_file_list_is_refused(
     step: str, forge: Callable[[World, Path], object], world: World, folder: Path, keys: TrustedKeys
 ) -> None:
-    if step != "step 5":
+    if step not in ("step 5", "step 9"):
         put(folder, [], "disclosures.jsonl")  # or else they give the forgery away
     forge(world, folder)
-    rewrite(folder)
+    rewrite(folder, world.log)
     assert refused(folder, keys).startswith(step + ": ")
 
 
 MANIFESTS: list[tuple[str, Callable[[World], dict[str, object]]]] = [
     ("step 2", lambda w: {"x": 1}),
-    ("step 2", lambda w: {"format": "ledger-export/v3"}),
+    ("step 2", lambda w: {"format": "ledger-export/v4"}),
     ("step 2", lambda w: {"from": 20}),
     ("step 2", lambda w: {"from": -1}),
     ("step 2", lambda w: {"to": w.log_size + 1}),
@@ -153,7 +147,7 @@ def test_each_member_of_the_manifest_counts(
     step: str, change: Callable[[World], dict[str, object]], world: World, folder: Path, keys: TrustedKeys
 ) -> None:
     put(folder, [], "disclosures.jsonl")
-    rewrite(folder, **change(world))
+    rewrite(folder, world.log, **change(world))
     assert refused(folder, keys).startswith(step)
 
 
@@ -161,7 +155,7 @@ def test_files_are_exactly_those_of_the_table(folder: Path, keys: TrustedKeys) -
     """Step 1: none missing, none added, none exchanged, none that is not a plain file."""
     good = folder.with_name("good")
     shutil.copytree(folder, good)
-    for name in (*FILES, "manifest.json"):
+    for name in (*EXPORT_FILES, "manifest.note"):
         (folder / name).unlink()
         assert refused(folder, keys).startswith("step 1: ")
         (folder / name).symlink_to(good / name)
@@ -179,7 +173,7 @@ def test_files_are_exactly_those_of_the_table(folder: Path, keys: TrustedKeys) -
 
 def test_every_file_is_bound_by_its_digest(folder: Path, keys: TrustedKeys) -> None:
     rng = random.Random(3)
-    for name in (*FILES, "manifest.json"):
+    for name in (*EXPORT_FILES, "manifest.note"):
         good = (folder / name).read_bytes()
         for _ in range(60):
             at = rng.randrange(len(good))
@@ -190,62 +184,45 @@ def test_every_file_is_bound_by_its_digest(folder: Path, keys: TrustedKeys) -> N
     assert verify_export(str(folder), keys).signed.by_root
 
 
-def test_bounds(folder: Path, keys: TrustedKeys) -> None:
-    """A manifest beyond 1 MB is none; a line of disclosures has no limit in the format, so none can be told."""
-    good = (folder / "manifest.json").read_bytes()
-    (folder / "manifest.json").write_bytes(b" " * 1_000_001)
+def test_bounds(folder: Path, world: World, keys: TrustedKeys) -> None:
+    """A manifest beyond 64,000 bytes is none; a line of disclosures has no limit in the format, so none can be told."""
+    good = (folder / "manifest.note").read_bytes()
+    (folder / "manifest.note").write_bytes(b" " * 64_001)
     assert "too long" in refused(folder, keys)
-    (folder / "manifest.json").write_bytes(good)
+    (folder / "manifest.note").write_bytes(good)
     put(folder, [b"x" * 16_000_001 + b"\n"], "disclosures.jsonl")
-    rewrite(folder)
+    rewrite(folder, world.log)
     with pytest.raises(CannotTellError, match="16000000 bytes"):
         verify_export(str(folder), keys)
 
 
-def test_digests_are_lower_case_hexadecimal(folder: Path, keys: TrustedKeys) -> None:
-    files = manifest(folder)["files"]
+def test_digests_are_lower_case_hexadecimal(folder: Path, world: World, keys: TrustedKeys) -> None:
+    files = read_manifest(folder)["files"]
     assert isinstance(files, list)
     for digest in (files[0]["sha256"].upper(), files[0]["sha256"][:-1], "é" * 64, None):
-        rewrite(folder, files=[{**files[0], "sha256": digest}, *files[1:]])
+        rewrite(folder, world.log, files=[{**files[0], "sha256": digest}, *files[1:]])
         assert refused(folder, keys).startswith("step 2: ")
-    rewrite(folder, files=[{**files[0], "size": 1}, *files[1:]])
+    rewrite(folder, world.log, files=[{**files[0], "size": 1}, *files[1:]])
     assert "another size" in refused(folder, keys)
-    rewrite(folder, files=[files[1], files[0], *files[2:]])
+    rewrite(folder, world.log, files=[files[1], files[0], *files[2:]])
     assert refused(folder, keys).startswith("step 2: ")
 
 
 def test_what_is_no_folder_cannot_be_told(folder: Path, keys: TrustedKeys, tmp_path: Path) -> None:
-    for path in (tmp_path / "missing", folder / "manifest.json", "a\0b"):
+    for path in (tmp_path / "missing", "a\0b"):
         with pytest.raises(CannotTellError):
             verify_export(str(path), keys)
 
 
 def own_export(log: Log, folder: Path, start: int, end: int) -> tuple[Path, TrustedKeys]:
-    """An export without root, of a log that the operator signs with all that is in it."""
-    folder.mkdir()
-    files = {
-        "README.txt": b"",
-        "disclosures.jsonl": b"",
-        "entries.jsonl": b"".join(entry.encode() + b"\n" for entry in log.entries[start:end]),
-        "governing.jsonl": b"".join(log.governing_lines(len(log.entries))),
-        "ledger-verify.pyz": b"",
-    }
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    value = {
-        "checkpoint": log.checkpoint(),
-        "daily_root": None,
-        "files": listed(files),
-        "format": "ledger-export/v2",
-        "from": start,
-        "left": b64_list(subtrees(log.hashes, 0, start)),
-        "origin": log.origin,
-        "right": b64_list(subtrees(log.hashes, end, len(log.entries))),
-        "root": None,
-        "to": end,
-    }
-    (folder / "manifest.json").write_bytes(file_bytes(value))
-    return folder, trusted_keys([log.signer.vkey])
+    """An export of a log that the operator signs with all that is in it."""
+    root = Log(Signer("localhost/root", b"root"))
+    genesis(root, "root")
+    root.govern("log.created", {"origin": log.origin, "vkey": log.signer.vkey}, log.origin)
+    size = len(log.entries)
+    lines = commit_heads(root, [(log, size)])
+    way = Way(size, root_member(root, 2, lines, head_line(log, size)), root.key_lines(log.origin))
+    return write_export(folder, log, range(start, end), way, disclose=False), trusted_keys([log.signer.vkey])
 
 
 def new_log() -> Log:
@@ -315,9 +292,9 @@ def test_a_second_genesis_is_refused_although_signed(tmp_path: Path) -> None:
 def test_the_last_range_has_no_right_side(tmp_path: Path) -> None:
     log = new_log()
     folder, keys = own_export(log, tmp_path / "export", 0, 1)
-    assert manifest(folder)["left"] == manifest(folder)["right"] == []
+    assert read_manifest(folder)["left"] == read_manifest(folder)["right"] == []
     assert verify_export(str(folder), keys).types == {"log.genesis v1": 1}
-    assert jcs(manifest(folder)).encode() + b"\n" == (folder / "manifest.json").read_bytes()
+    assert (folder / "manifest.note").read_bytes().startswith(jcs(read_manifest(folder)).encode() + b"\n\n")
 
 
 # The governing chain
@@ -347,7 +324,7 @@ def test_erased_fields_are_told_from_withheld_ones(tmp_path: Path) -> None:
     put(folder, [], "disclosures.jsonl")
     folder, keys = own_export(log, tmp_path / "kept", 0, 9)
     put(folder, [file_bytes({"disclosures": log.disclosures[1], "index": 1})], "disclosures.jsonl")
-    rewrite(folder)
+    rewrite(folder, log)
     export = verify_export(str(folder), keys)
     assert (export.disclosed, export.withheld, export.erased) == (2, 6, 4)
 
@@ -381,7 +358,7 @@ def test_chain_is_whole_and_in_order(change: Callable[[Log, list[bytes]], list[b
     folder, keys = own_export(log, tmp_path / "export", 2, 4)
     assert verify_export(str(folder), keys).erased == 2
     put(folder, change(log, lines(folder, "governing.jsonl")), "governing.jsonl")
-    rewrite(folder)
+    rewrite(folder, log)
     assert refused(folder, keys).startswith("step 7: ")
 
 
@@ -393,7 +370,7 @@ def test_chain_cut_short_hides_no_entry_of_the_range(tmp_path: Path) -> None:
     for end, good in ((2, True), (3, False)):
         folder, keys = own_export(log, tmp_path / str(end), 1, end)
         put(folder, lines(folder, "governing.jsonl")[:-1], "governing.jsonl")
-        rewrite(folder)
+        rewrite(folder, log)
         if good:
             export = verify_export(str(folder), keys)
             assert (export.withheld, export.erased, export.governing.last) == (2, 0, 0)

@@ -6,9 +6,11 @@ Everything is derived from fixed seeds, so a failure can be repeated. Nothing he
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .exports import Way, write_export
 from .textbook import (
     Signer,
     b64,
@@ -18,11 +20,9 @@ from .textbook import (
     inclusion,
     jcs,
     leaf,
-    listed,
     mth,
     seal,
     sha256,
-    subtrees,
     uuid7,
 )
 
@@ -77,6 +77,15 @@ class Log:
             for i in self.governing
             if i < size
         ]
+
+    def key_lines(self, origin: str, size: int | None = None) -> list[bytes]:
+        """The history of a log's keys in this root log, as an export has it."""
+        lines = []
+        for index in self.governing:
+            event = json.loads(self.entries[index])
+            if event["type"] in ("log.created", "signing_key.rotated") and event["data"]["origin"] == origin:
+                lines.append(file_bytes({"entry": self.entries[index], "index": index, "path": self.path(index, size)}))
+        return lines
 
     def call(self, arguments: dict[str, str], **optional: str) -> int:
         """A call.reported with each argument (name → JSON text) sealed, and `reason` too."""
@@ -156,17 +165,8 @@ class World:
         }
 
     def root_member(self, size: int | None = None) -> dict[str, object]:
-        hashes = [leaf(line.encode()) for line in self.heads_lines]
-        own = self.heads_lines.index(head_line(self.log, self.log_size))
-        return {
-            "checkpoint": self.root.checkpoint(size),
-            "entry": self.root.entries[self.heads_entry],
-            "entry_index": self.heads_entry,
-            "entry_path": self.root.path(self.heads_entry, size),
-            "heads_count": len(self.heads_lines),
-            "heads_index": own,
-            "heads_path": b64_list(inclusion(own, hashes)),
-        }
+        line = head_line(self.log, self.log_size)
+        return root_member(self.root, self.heads_entry, self.heads_lines, line, size)
 
     def day(self) -> dict[str, object]:
         size = self.day_entry + 1
@@ -204,38 +204,16 @@ class World:
             "previous_checkpoint": None,
         }
 
-    def export(self, folder: Path, start: int, end: int, *, root: bool = True, day: bool = True) -> Path:
+    def export(self, folder: Path, start: int, end: int, *, day: bool = True, disclose: bool = True) -> Path:
         """Write an export of leaves [start, end)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = [
-            file_bytes({"disclosures": self.log.disclosures[i], "index": i})
-            for i in range(start, end)
-            if i in self.log.disclosures
-        ]
-        files = {
-            "README.txt": b"Words for people.\n",
-            "disclosures.jsonl": b"".join(lines),
-            "entries.jsonl": b"".join(entry.encode() + b"\n" for entry in self.log.entries[start:end]),
-            "governing.jsonl": b"".join(self.log.governing_lines(self.log_size)),
-            "ledger-verify.pyz": b"#!/usr/bin/env python3\n",
-        }
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-        hashes = self.log.hashes[: self.log_size]
-        manifest = {
-            "checkpoint": self.log.checkpoint(self.log_size),
-            "daily_root": self.day() if day else None,
-            "files": listed(files),
-            "format": "ledger-export/v2",
-            "from": start,
-            "left": b64_list(subtrees(hashes, 0, start)),
-            "origin": self.log.origin,
-            "right": b64_list(subtrees(hashes, end, self.log_size)),
-            "root": self.root_member() if root else None,
-            "to": end,
-        }
-        (folder / "manifest.json").write_bytes(file_bytes(manifest))
-        return folder
+        keys = self.root.key_lines(self.log.origin)
+        return write_export(
+            folder,
+            self.log,
+            range(start, end),
+            Way(self.log_size, self.root_member(), keys, self.day() if day else None),
+            disclose=disclose,
+        )
 
 
 def head_line(log: Log, size: int) -> str:
@@ -270,6 +248,22 @@ def build_world(calls: int = 21) -> World:
     day_entry = root.govern("day.closed", {"date": "2026-11-22", "previous": "2026-11-21"}, "2026-11-22")
     commit_heads(root, [(other, 1)])
     return World(log, root, lines, heads_entry, day_entry, log_size, previous_size, previous_root_size)
+
+
+def root_member(
+    root: Log, heads_entry: int, lines: list[str], own_line: str, size: int | None = None
+) -> dict[str, object]:
+    """The way up from one of the heads that an entry of the root log commits to."""
+    own = lines.index(own_line)
+    return {
+        "checkpoint": root.checkpoint(size),
+        "entry": root.entries[heads_entry],
+        "entry_index": heads_entry,
+        "entry_path": root.path(heads_entry, size),
+        "heads_count": len(lines),
+        "heads_index": own,
+        "heads_path": b64_list(inclusion(own, [leaf(line.encode()) for line in lines])),
+    }
 
 
 def commit_heads(root: Log, heads: list[tuple[Log, int]]) -> list[str]:

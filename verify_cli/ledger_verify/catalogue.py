@@ -34,6 +34,8 @@ GENESIS = "log.genesis"
 HEADS = "heads.committed"
 DAY = "day.closed"
 ERASED = "disclosure.erased"
+CREATED = "log.created"
+ROTATED = "signing_key.rotated"
 
 _AS_OF = {"as_of": "integer"}
 
@@ -44,8 +46,8 @@ EVENT_TYPES: dict[tuple[str, int], EventType] = {
         {"origin": "origin", "kind": "log_kind", "entry_rule": "entry_rule", "vkey": "vkey"},
         {"max_commit_delay": "integer"},
     ),
-    ("log.created", 1): EventType("governing", "origin", {**_AS_OF, "origin": "origin", "vkey": "vkey"}, {}),
-    ("signing_key.rotated", 1): EventType(
+    (CREATED, 1): EventType("governing", "origin", {**_AS_OF, "origin": "origin", "vkey": "vkey"}, {}),
+    (ROTATED, 1): EventType(
         "governing",
         "origin",
         {**_AS_OF, "origin": "origin", "vkey": "vkey", "previous_vkey": "vkey", "endorsement": "signature"},

@@ -5,9 +5,9 @@ The range [from, to) of leaves is hashed line by line into a compact range that 
 with those of `right`. Which subtrees those are follows from the three numbers alone, so the operator can neither drop nor
 add a line: the root hash would be another one.
 
-The governing chain comes first (governing.py): what was erased is said by entries that come later. Then entries and
-disclosures are met line by line in one pass, so the memory needed does not grow with the export, but for 16
-bytes of each commitment and their place in a set (S5: none may occur twice).
+The keys' history and the governing chain come first: what was erased is said by entries that come later. Then entries,
+disclosures and the states of fields are met line by line in one pass, so the memory needed does not grow with the export,
+but for 16 bytes of each commitment and their place in a set (S5: none may occur twice).
 """
 
 from __future__ import annotations
@@ -22,18 +22,12 @@ from ledger_verify.disclosure import Disclosure, check_disclosures
 from ledger_verify.encodings import decode_base64url
 from ledger_verify.entry import MAX_ENTRY_BYTES, Entry
 from ledger_verify.errors import MalformedError, VerificationError, step
-from ledger_verify.export_files import (
-    DISCLOSURES,
-    ENTRIES,
-    GOVERNING,
-    LISTED_FILES,
-    DigestedFile,
-    Manifest,
-    parse_manifest,
-    read_folder,
-)
+from ledger_verify.export_files import DISCLOSURES, ENTRIES, FIELDS, GOVERNING, KEYS, DigestedFile, ExportFiles
+from ledger_verify.field_lines import FieldLines
 from ledger_verify.governing import Chain, read_chain
 from ledger_verify.heads import RootMember
+from ledger_verify.key_history import LogKey, read_key_history
+from ledger_verify.manifest import STATES, Manifest, read_manifest
 from ledger_verify.merkle import CompactRange, cover
 from ledger_verify.receipt import verify_daily_root, verify_log_signature, verify_root
 from ledger_verify.sequence import EntrySequence
@@ -59,30 +53,38 @@ class Export(NamedTuple):
     disclosed: int
     withheld: int
     erased: int
+    disclose: list[str]
     governing: Chain
-    root: RootMember | None
+    keys: list[LogKey]
+    root: RootMember
     day: Day | None
     signed: Signed
 
 
 def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None) -> Export:
-    """Verify an export folder. Raises CannotTellError if it cannot be read."""
-    raw = read_folder(path)
-    with step("step 2"):
-        manifest = parse_manifest(raw)
+    """Verify an export, a folder or an archive. Raises CannotTellError if it cannot be read."""
+    files = ExportFiles.of(path)
+    manifest = read_manifest(files.manifest())
     # Step 6 before the streams: a wrong key is found at once, and what is read then is from a log that is trusted.
     with step("step 6, as in a receipt"):
         log_signed = verify_log_signature(manifest.checkpoint, keys)
         root, root_signed = verify_root(manifest.root, manifest.checkpoint, keys)
+        if root is None:
+            raise MalformedError("root is null", want="the way up to the root log")
         day = verify_daily_root(manifest.daily_root, root, keys)
+
+    def listed(name: str) -> DigestedFile:
+        return files.digested(name, manifest.files)
+
+    history = read_key_history(listed(KEYS), manifest, root)
     # Step 7 before the entries, since it says what was erased of them.
-    chain = read_chain(DigestedFile(path, GOVERNING, manifest), manifest)
-    for name in LISTED_FILES:
-        if name not in (ENTRIES, DISCLOSURES, GOVERNING):
-            for _ in DigestedFile(path, name, manifest).chunks():
+    chain = read_chain(listed(GOVERNING), manifest)
+    for name in manifest.files:
+        if name not in (ENTRIES, DISCLOSURES, GOVERNING, KEYS, FIELDS):
+            for _ in listed(name).chunks():
                 pass
     entries = _Entries(manifest, chain, visit)
-    entries.read(DigestedFile(path, ENTRIES, manifest), DigestedFile(path, DISCLOSURES, manifest))
+    entries.read(listed(ENTRIES), listed(DISCLOSURES), listed(FIELDS))
     return Export(
         origin=manifest.checkpoint.origin,
         start=manifest.start,
@@ -90,10 +92,10 @@ def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None) -> E
         checkpoint=manifest.checkpoint,
         types=entries.types,
         unknown_types=entries.sequence.unknown_types,
-        disclosed=entries.disclosed,
-        withheld=len(entries.digests) - entries.disclosed - entries.erased,
-        erased=entries.erased,
+        **entries.states,
+        disclose=manifest.disclose,
         governing=chain,
+        keys=history,
         root=root,
         day=day,
         signed=Signed(log_signed, root_signed),
@@ -101,12 +103,11 @@ def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None) -> E
 
 
 class _Entries:
-    """Steps 3 to 5: the lines of the two streams, in one pass."""
+    """Steps 3 to 5 and 9: the lines of the three streams, in one pass."""
 
     def __init__(self, manifest: Manifest, chain: Chain, visit: Visit | None) -> None:
         self.types: dict[str, int] = {}
-        self.disclosed = 0
-        self.erased = 0
+        self.states = dict.fromkeys(STATES, 0)
         self.digests: set[bytes] = set()
         self.sequence = EntrySequence(manifest.checkpoint.origin, manifest.start)
         self._manifest = manifest
@@ -114,11 +115,12 @@ class _Entries:
         self._chain = chain
         self._visit = visit
 
-    def read(self, entries: DigestedFile, disclosures: DigestedFile) -> None:
+    def read(self, entries: DigestedFile, disclosures: DigestedFile, fields: DigestedFile) -> None:
         start, end = self._manifest.start, self._manifest.end
         with step("step 4"):
             self._append_subtrees("left", self._manifest.left, 0, start)
         disclosed = _DisclosureLines(disclosures, start, end)
+        states = FieldLines(fields)
         index = start
         for line in entries.lines(MAX_ENTRY_BYTES):
             with step("step 3"):
@@ -128,10 +130,7 @@ class _Entries:
                     entry = self._check_entry(decode_utf8(line, "the entry"), index)
             self._tree.append(entry.leaf_hash)
             shown = disclosed.check(index, entry)
-            self.disclosed += len(shown)
-            if self._chain.erasures:
-                # An erased value that is disclosed all the same is what it is (S7).
-                self.erased += sum(self._chain.erased(index, p) for p in entry.commitments if p not in shown)
+            states.check(index, self._states(index, entry, shown))
             if self._visit is not None:
                 self._visit(index, entry, shown)
             index += 1
@@ -149,6 +148,22 @@ class _Entries:
                     want=checkpoint.root_hash,
                     hint="An entry was changed, left out or added",
                 )
+        states.end()
+        with step("step 9"):
+            if self.states != self._manifest.fields:
+                raise VerificationError("fields counts something else", got=self._manifest.fields, want=self.states)
+
+    def _states(self, index: int, entry: Entry, shown: dict[str, Disclosure]) -> dict[str, str]:
+        """The state of each sealed field by pointer. An erased value that is disclosed all the same is what it is (S7)."""
+        states = {}
+        for pointer in entry.commitments:
+            if pointer in shown:
+                state = "disclosed"
+            else:
+                state = "erased" if self._chain.erasures and self._chain.erased(index, pointer) else "withheld"
+            states[pointer] = state
+            self.states[state] += 1
+        return states
 
     def _append_subtrees(self, what: str, hashes: list[bytes], start: int, end: int) -> None:
         levels = cover(start, end)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of an export: names, manifest, digests (spec/export.md, steps 1 and 2).
+"""The files of an export, in a folder or in an archive (spec/export.md, step 1).
 
 Each listed file is read once, as a stream, and its digest is taken over the very bytes that were handed out. So nothing is
 checked that could be exchanged before it is used, and a file may be larger than the memory.
@@ -11,142 +11,62 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO, Callable, NamedTuple
+from typing import BinaryIO, Callable
 
-from ledger_verify import shapes
-from ledger_verify.canonical import parse_jcs_file
-from ledger_verify.checkpoint import Checkpoint, parse_checkpoint
 from ledger_verify.errors import CannotTellError, MalformedError, VerificationError, step
+from ledger_verify.export_archive import Archive
 
-FORMAT = "ledger-export/v2"
-MANIFEST = "manifest.json"
+MANIFEST = "manifest.note"
 ENTRIES = "entries.jsonl"
 DISCLOSURES = "disclosures.jsonl"
+FIELDS = "fields.jsonl"
 GOVERNING = "governing.jsonl"
-LISTED_FILES = ("README.txt", DISCLOSURES, ENTRIES, GOVERNING, "ledger-verify.pyz")  # sorted by name
+KEYS = "keys.jsonl"
+# Sorted by name, as the manifest lists them.
+LISTED_FILES = ("README.txt", DISCLOSURES, ENTRIES, FIELDS, GOVERNING, KEYS, "ledger-verify.pyz")
 
-MAX_MANIFEST_BYTES = 1_000_000
-_STEPS = {ENTRIES: "step 3", DISCLOSURES: "step 5", GOVERNING: "step 7"}
+MAX_MANIFEST_BYTES = 64_000
+_OLD_MANIFEST = "manifest.json"
+_STEPS = {ENTRIES: "step 3", DISCLOSURES: "step 5", GOVERNING: "step 7", KEYS: "step 8", FIELDS: "step 9"}
 _CHUNK = 1 << 16
 
-_MEMBERS = (
-    "checkpoint",
-    "daily_root",
-    "files",
-    "format",
-    "from",
-    "left",
-    "origin",
-    "right",
-    "root",
-    "to",
-)
 
+class ExportFiles:
+    """An export's files by name. `of` opens whatever is at a path, and raises CannotTellError where nothing is."""
 
-class Manifest(NamedTuple):
-    """The manifest, each member of its type. `root` and `daily_root` are parsed where they are checked."""
+    def __init__(self, open_file: Callable[[str], BinaryIO]) -> None:
+        self._open = open_file
 
-    checkpoint: Checkpoint
-    files: dict[str, tuple[int, str]]  # name → size and hexadecimal SHA-256
-    start: int
-    end: int
-    left: list[bytes]
-    right: list[bytes]
-    daily_root: object
-    root: object
+    @classmethod
+    def of(cls, path: str) -> ExportFiles:
+        """Step 1, first half: exactly the names of the table, each a regular file."""
+        if _is_folder(path):
+            _check_names(path)
+            return cls(lambda name: _open_regular(os.path.join(path, name), name))
+        with step("step 1"):
+            archive = Archive.of(_open_regular(path, "the export"), (*LISTED_FILES, MANIFEST))
+        return cls(archive.open)
 
+    def manifest(self) -> bytes:
+        """The bytes of the manifest, which are not listed anywhere."""
+        with self._open(MANIFEST) as file:
+            raw = _read_part(lambda: file.read(MAX_MANIFEST_BYTES + 1), MANIFEST)
+        if len(raw) > MAX_MANIFEST_BYTES:
+            with step("step 2"):
+                raise MalformedError(f"{MANIFEST} is too long", want=f"at most {MAX_MANIFEST_BYTES} bytes")
+        return raw
 
-def read_folder(path: str) -> bytes:
-    """Step 1, first half: the names in the folder. Returns the manifest's bytes."""
-    try:
-        with os.scandir(path) as listing:
-            kinds = {item.name: item.is_file(follow_symlinks=False) for item in listing}
-    except OSError as error:
-        raise CannotTellError(f"cannot read the folder: {error.strerror}") from None
-    except ValueError:  # a NUL in the name
-        raise CannotTellError("no folder can have this name") from None
-    with step("step 1"):
-        for name in sorted(kinds):
-            if name not in (MANIFEST, *LISTED_FILES):
-                raise VerificationError("the folder has a file that does not belong to an export", got=name)
-            if not kinds[name]:
-                raise VerificationError("not a regular file", got=name)
-        for name in (MANIFEST, *LISTED_FILES):
-            if name not in kinds:
-                raise VerificationError("the folder lacks a file of an export", want=name)
-    with _open(path, MANIFEST) as file:
-        raw = _read_part(lambda: file.read(MAX_MANIFEST_BYTES + 1), MANIFEST)
-    if len(raw) > MAX_MANIFEST_BYTES:
-        with step("step 2"):
-            raise MalformedError(f"{MANIFEST} is too long", want=f"at most {MAX_MANIFEST_BYTES} bytes")
-    return raw
-
-
-def parse_manifest(raw: bytes) -> Manifest:
-    """Step 2."""
-    manifest = shapes.members(parse_jcs_file(raw, MANIFEST), _MEMBERS, MANIFEST)
-    shapes.exactly(manifest["format"], FORMAT, "format")
-    checkpoint = parse_checkpoint(shapes.string(manifest["checkpoint"], "checkpoint"))
-    shapes.exactly(manifest["origin"], checkpoint.origin, "origin")
-    start, end = shapes.integer(manifest["from"], "from"), shapes.integer(manifest["to"], "to")
-    if not start < end <= checkpoint.tree_size:
-        raise VerificationError(
-            "the range does not lie in the tree", got=f"[{start}, {end})", want=f"within [0, {checkpoint.tree_size})"
-        )
-    return Manifest(
-        checkpoint=checkpoint,
-        files=_parse_files(manifest["files"]),
-        start=start,
-        end=end,
-        left=shapes.hashes(manifest["left"], "left", 2 * shapes.MAX_PATH),
-        right=shapes.hashes(manifest["right"], "right", 2 * shapes.MAX_PATH),
-        daily_root=manifest["daily_root"],
-        root=manifest["root"],
-    )
-
-
-def _parse_files(value: object) -> dict[str, tuple[int, str]]:
-    files: dict[str, tuple[int, str]] = {}
-    items = shapes.array(value, "files")
-    if len(items) != len(LISTED_FILES):
-        raise MalformedError("files has the wrong length", got=len(items), want=len(LISTED_FILES))
-    for position, (item, name) in enumerate(zip(items, LISTED_FILES)):
-        where = f"files[{position}]"
-        file = shapes.members(item, ("name", "sha256", "size"), where)
-        shapes.exactly(file["name"], name, f"{where}.name")
-        digest = shapes.string(file["sha256"], f"{where}.sha256")
-        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-            raise MalformedError(f"{where}.sha256 is not lower-case hexadecimal of 32 bytes", got=digest)
-        files[name] = (shapes.integer(file["size"], f"{where}.size"), digest)
-    return files
-
-
-def _open(folder: str, name: str) -> BinaryIO:
-    """Open a file of the folder, if it is still a regular one."""
-    try:
-        file = open(os.path.join(folder, name), "rb")  # noqa: SIM115 - the caller closes it
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            raise CannotTellError(f"{name} is not a regular file")
-    except OSError as error:
-        raise CannotTellError(f"cannot read {name}: {error.strerror}") from None
-    return file
-
-
-def _read_part(read: Callable[[], bytes], name: str) -> bytes:
-    try:
-        return read()
-    except OSError as error:
-        raise CannotTellError(f"cannot read {name}: {error.strerror}") from None
+    def digested(self, name: str, listed: dict[str, tuple[int, str]]) -> DigestedFile:
+        return DigestedFile(self._open, name, listed[name])
 
 
 class DigestedFile:
     """A file read once, whose size and digest are checked when its end is reached (step 1, second half)."""
 
-    def __init__(self, folder: str, name: str, manifest: Manifest) -> None:
-        self._folder = folder
+    def __init__(self, open_file: Callable[[str], BinaryIO], name: str, want: tuple[int, str]) -> None:
+        self._open = open_file
         self._name = name
-        self._want = manifest.files[name]
+        self._want = want
 
     def chunks(self) -> Iterator[bytes]:
         return self._read(lambda file: file.read(_CHUNK))
@@ -166,7 +86,7 @@ class DigestedFile:
 
     def _read(self, read: Callable[[BinaryIO], bytes]) -> Iterator[bytes]:
         digest, size = hashlib.sha256(), 0
-        with _open(self._folder, self._name) as file:
+        with self._open(self._name) as file:
             while True:
                 part = _read_part(lambda: read(file), self._name)
                 if not part:
@@ -182,3 +102,52 @@ class DigestedFile:
                 raise VerificationError(
                     f"{self._name} has another digest", got=digest.hexdigest(), want=self._want[1], hint=hint
                 )
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        raise CannotTellError(f"cannot read the export: {error.strerror}") from None
+    except ValueError:  # a NUL in the name
+        raise CannotTellError("no file can have this name") from None
+
+
+def _check_names(path: str) -> None:
+    try:
+        with os.scandir(path) as listing:
+            kinds = {item.name: item.is_file(follow_symlinks=False) for item in listing}
+    except OSError as error:
+        raise CannotTellError(f"cannot read the folder: {error.strerror}") from None
+    with step("step 1"):
+        if _OLD_MANIFEST in kinds and MANIFEST not in kinds:
+            raise VerificationError(
+                "the folder is an export in an older format", hint="The ledger-verify.pyz of its time reads it"
+            )
+        for name in sorted(kinds):
+            if name not in (MANIFEST, *LISTED_FILES):
+                raise VerificationError("the folder has a file that does not belong to an export", got=name)
+            if not kinds[name]:
+                raise VerificationError("not a regular file", got=name)
+        for name in (MANIFEST, *LISTED_FILES):
+            if name not in kinds:
+                raise VerificationError("the folder lacks a file of an export", want=name)
+
+
+def _open_regular(path: str, name: str) -> BinaryIO:
+    """Open a file, if it is still a regular one."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise CannotTellError(f"{name} is not a regular file")
+    except OSError as error:
+        raise CannotTellError(f"cannot read {name}: {error.strerror}") from None
+    return file
+
+
+def _read_part(read: Callable[[], bytes], name: str) -> bytes:
+    try:
+        return read()
+    except OSError as error:
+        raise CannotTellError(f"cannot read {name}: {error.strerror}") from None

@@ -12,15 +12,11 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from ledger_verify import catalogue, shapes
-from ledger_verify.canonical import decode_utf8, parse_jcs
-from ledger_verify.entry import Entry, check_position, parse_entry
+from ledger_verify.entry import Entry
 from ledger_verify.errors import VerificationError, step
-from ledger_verify.export_files import GOVERNING, DigestedFile, Manifest
-from ledger_verify.merkle import verify_inclusion
-
-MAX_LINE_BYTES = 150_000  # an entry of 60,000 bytes, each of which may need an escape, and 63 hashes
-
-_MEMBERS = ("entry", "index", "path")
+from ledger_verify.export_files import GOVERNING, DigestedFile
+from ledger_verify.manifest import Manifest
+from ledger_verify.proven_entry import MAX_LINE_BYTES, read_proven_entry
 
 
 class Erasure(NamedTuple):
@@ -56,7 +52,9 @@ def read_chain(file: DigestedFile, manifest: Manifest) -> Chain:
     erasures: list[Erasure] = []
     for line in file.lines(MAX_LINE_BYTES):
         with step("step 7"):
-            index, entry = _read_line(line, last, manifest)
+            index, entry = read_proven_entry(line, GOVERNING, manifest.checkpoint, last)
+            with step(f"entry {index}"):
+                _check_link(index, entry, last)
             if manifest.start <= index < manifest.end:
                 in_range.add(index)
             if entry.type == catalogue.ERASED and entry.known is not None:
@@ -72,38 +70,20 @@ def read_chain(file: DigestedFile, manifest: Manifest) -> Chain:
     return Chain(count, last, in_range, concerned)
 
 
-def _read_line(line: bytes, last: int, manifest: Manifest) -> tuple[int, Entry]:
-    what = f"a line of {GOVERNING}"
-    members = shapes.members(parse_jcs(decode_utf8(line, what), what), _MEMBERS, what)
-    index = shapes.integer(members["index"], "index")
-    checkpoint = manifest.checkpoint
-    with step(f"entry {index}"):
-        if not last < index < checkpoint.tree_size:
+def _check_link(index: int, entry: Entry, last: int) -> None:
+    if last < 0 and index != 0:
+        raise VerificationError("the chain does not begin with the genesis (E2)", got=f"{entry.type} at {index}")
+    # Of a type that is not known it cannot be told whether it governs; the next one says so.
+    if entry.known is not None:
+        if not entry.known.governing:
+            raise VerificationError("the entry is no governing one", got=entry.type)
+        if index and entry.data.get("as_of") != last:
             raise VerificationError(
-                "the index is out of order, or beyond the tree",
-                got=index,
-                want=f"{last + 1} to {checkpoint.tree_size - 1}",
+                "as_of is not the governing entry before (E4)",
+                got=entry.data.get("as_of"),
+                want=last,
+                hint=f"A governing entry is missing from {GOVERNING}, or is too many",
             )
-        entry = parse_entry(shapes.string(members["entry"], "entry"))
-        if entry.source != checkpoint.origin:
-            raise VerificationError("the entry is from another log", got=entry.source, want=checkpoint.origin)
-        path = shapes.hashes(members["path"], "path")
-        verify_inclusion(index, checkpoint.tree_size, entry.leaf_hash, path, checkpoint.root_hash)
-        check_position(entry, index)
-        if last < 0 and index != 0:
-            raise VerificationError("the chain does not begin with the genesis (E2)", got=f"{entry.type} at {index}")
-        # Of a type that is not known it cannot be told whether it governs; the next one says so.
-        if entry.known is not None:
-            if not entry.known.governing:
-                raise VerificationError("the entry is no governing one", got=entry.type)
-            if index and entry.data.get("as_of") != last:
-                raise VerificationError(
-                    "as_of is not the governing entry before (E4)",
-                    got=entry.data.get("as_of"),
-                    want=last,
-                    hint=f"A governing entry is missing from {GOVERNING}, or is too many",
-                )
-    return index, entry
 
 
 def _erasure(index: int, entry: Entry) -> Erasure:

@@ -95,9 +95,11 @@ def export_outcome(file: str, export: Export) -> Outcome:
         **_head(export.checkpoint),
         "types": dict(sorted(export.types.items())),
         "fields": {"disclosed": export.disclosed, "withheld": export.withheld, "erased": export.erased},
+        "disclose": [shown(rule) for rule in export.disclose],
         "governing": {"entries": export.governing.entries, "last": export.governing.last},
+        "keys": [{"since": known.since, "vkey": format_vkey(known.key)} for known in export.keys],
         "erasures": [erasure.entry_index for erasure in export.governing.erasures],
-        "checked": ["files", "entries", "completeness", "disclosures", "governing chain"]
+        "checked": ["files", "entries", "completeness", "disclosures", "governing chain", "keys", "fields"]
         + ["root"] * (root is not None)
         + ["daily_root"] * (day is not None),
         "signed_by": _signers(export.signed),
