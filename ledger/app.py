@@ -16,6 +16,7 @@ from ledger.jobs import schedule
 from ledger.log.days import DayDocument
 from ledger.log.erasure import finish_all
 from ledger.log.errors import LedgerError, UnavailableError
+from ledger.log.exporting import Exports
 from ledger.log.receipts import Receipt
 from ledger.log.report import Report
 from ledger.log.roots import RootLog
@@ -25,7 +26,18 @@ from ledger.settings import Settings
 from ledger.tenant import routes as key_routes
 from ledger.tenant.keys import KeyResolver, require_live
 from ledger.tenant.state import Key
-from ledger.web import description, erasures, events, health, receipts, refusals, signing_keys, tiles, transparency
+from ledger.web import (
+    description,
+    erasures,
+    events,
+    exports,
+    health,
+    receipts,
+    refusals,
+    signing_keys,
+    tiles,
+    transparency,
+)
 from ledger.web.access import Access, Principal
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
 from ledger.web.doors import answer_response, asked_of, provide_principal, provide_service
@@ -54,10 +66,12 @@ class Application:
         rates = Rates(settings.rate, settings.burst, settings.stranger_rate)
         self._resolver = KeyResolver(self._ledger, rates)
         self._roots = RootLog(self._ledger)
-        self._scheduler = schedule(self._roots, settings.root_interval) if jobs else None
         self._ready: str | None = "starting"
         access = Access(self._recall, self._resolve, self._local_operator, rates)
-        self.service = Service(self._ledger, access, self._roots, settings.verifier, self._why_not_ready)
+        assert self._ledger.spool is not None
+        self._exports = Exports(self._ledger, self._ledger.spool, settings.verifier, self._roots.commit_heads)
+        self._scheduler = schedule(self._roots, settings.root_interval, self._exports.sweep) if jobs else None
+        self.service = Service(self._ledger, access, self._roots, self._exports, settings.verifier, self._why_not_ready)
         metrics = Metrics()
         self.litestar = _litestar(self.service, metrics, _cors(settings))
         front = Front(
@@ -82,6 +96,7 @@ class Application:
         self._ledger.start()
         # In a thread, since it can take as long as what is left to be erased.
         await asyncio.to_thread(finish_all, self._ledger)
+        await self._exports.sweep()
         if self._scheduler is not None:
             self._scheduler.start()
         self._ready = None
@@ -92,6 +107,7 @@ class Application:
         A service commits to its logs once more, so that the rollback guard knows of all that it acknowledged.
         """
         self._ready = "stopping"
+        await self._exports.stop()
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             try:
@@ -164,6 +180,7 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             signing_keys.list_signing_keys, signing_keys.get_signing_key, signing_keys.rotate_signing_key,
             transparency.run_check, transparency.get_check,
             erasures.post_erasure, erasures.delete_payloads,
+            exports.post_export, exports.get_export, exports.get_export_file, exports.delete_export,
             key_routes.create_key, key_routes.list_keys, key_routes.delete_key, key_routes.validate_key,
         ],
     )  # fmt: skip
@@ -172,6 +189,7 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             ("POST", "/api/v1/events"): Report,
             ("POST", "/api/v1/events/search"): events.EventSearch,
             ("POST", "/api/v1/erasures"): erasures.ErasureRequest,
+            ("POST", "/api/v1/audit/exports"): exports.ExportRequest,
             ("POST", "/api/v1/keys"): key_routes.NewKeyRequest,
             ("POST", "/api/v1/keys/validate"): key_routes.ValidateRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,

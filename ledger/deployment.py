@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ledger.log.check import Holdings
 from ledger.log.errors import ConfigurationError
+from ledger.log.export_spool import Spool
 from ledger.log.keystore import Keystore
 from ledger.log.ledger import Ledger
 from ledger.log.store import Store
@@ -65,7 +66,15 @@ def open_ledger(
         vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
         keystore = open_keystore(settings, vault, read_only=read_only)
         return Ledger(
-            store, keystore, vault, TENANT_PARTS, clock, settings.max_queued, guard=settings.guard, read_only=read_only
+            store,
+            keystore,
+            vault,
+            TENANT_PARTS,
+            clock,
+            settings.max_queued,
+            guard=settings.guard,
+            spool=Spool(settings.spool),
+            read_only=read_only,
         )
     except BaseException:
         store.close()

@@ -12,12 +12,14 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from ledger.log.errors import LedgerError
 from ledger.log.roots import RootLog
 
+SWEEP_SECONDS = 3600
+
 _log = structlog.get_logger("ledger.jobs")
 
 
-def schedule(roots: RootLog, root_interval: float) -> AsyncIOScheduler:
+def schedule(roots: RootLog, root_interval: float, sweep: Callable[[], Awaitable[None]]) -> AsyncIOScheduler:
     """A scheduler with all jobs, not started. Missed days are closed at start and a second after each midnight
-    (UTC).
+    (UTC); `sweep` removes exports that nobody has to fetch any more.
     """
     scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
     # Of several processes on one database, each with this job, one commits in an interval.
@@ -25,6 +27,7 @@ def schedule(roots: RootLog, root_interval: float) -> AsyncIOScheduler:
     scheduler.add_job(_guarded("commit_heads", commit), "interval", seconds=root_interval)
     scheduler.add_job(_guarded("close_past_days", roots.close_past_days), "cron", hour=0, minute=0, second=1)
     scheduler.add_job(_guarded("close_past_days", roots.close_past_days))
+    scheduler.add_job(_guarded("sweep_exports", sweep), "interval", seconds=SWEEP_SECONDS)
     return scheduler
 
 

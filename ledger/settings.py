@@ -17,6 +17,9 @@ class Settings:
     keystore_url: str | None = field(default=None, repr=False)
     """PostgreSQL database of the data keys, another one than the log's; None keeps them in `data/keystore.db`."""
 
+    exports: Path | None = None
+    """Directory of exports until they are fetched; shared storage when several hosts serve. None is `data/exports`."""
+
     master_key: str | None = field(default=None, repr=False)
     """Base64 of the master key; None reads it from a file."""
 
@@ -95,6 +98,10 @@ class Settings:
     @property
     def master_key_file(self) -> Path:
         return self.master_key_path or self.data / "master.key"
+
+    @property
+    def spool(self) -> Path:
+        return self.exports or self.data / "exports"
 
     @property
     def socket(self) -> Path:

@@ -247,6 +247,9 @@ def finish(ledger: Ledger, log: Log) -> None:
         ledger.keystore.flush()
         if changes:
             ledger.store.reseal(log.number, changes)
+    # Before the keys, so that a crash leaves something to finish.
+    if ledger.spool is not None:
+        ledger.spool.forget_disclosed(log.record.log_id)
     ledger.keystore.destroy(key_ids)
     _log.info("erased", log=log.origin, keys=len(key_ids))
 

@@ -9,21 +9,24 @@ import errno
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from ledger.log import canonical
 from ledger.log.days import DayDocument
+from ledger.log.disclosing import Disclosing
 from ledger.log.erased import Erased, recorded_erasures
 from ledger.log.errors import ConflictError, InvalidRequestError
+from ledger.log.export_lines import FieldCounts, write_entries, write_governing, write_keys
 from ledger.log.ledger import Ledger
-from ledger.log.receipts import RootProof, base64_path, covering_head, disclosures_of, root_proof
-from ledger.log.working_copy import Committed, Log
+from ledger.log.receipts import RootProof, base64_path, covering_head, root_proof
+from ledger.log.working_copy import Log
 from ledger.tlog.checkpoint import read_checkpoint
 
-CHUNK = 1000
+MANIFEST = "manifest.note"
 
 _README = """This folder is an export of a decision log: every entry from index {start} to {last}, with a proof that
 none is missing.
@@ -33,10 +36,12 @@ none is missing.
 Take the two vkeys from somewhere you trust, not from this folder and not from whoever gave it to you. The verifier in
 this folder is a convenience: who distrusts its origin takes it from elsewhere, or compares its SHA-256.
 
-manifest.json      range, signed checkpoint, proofs, digests of the other files
+manifest.note      range, signed checkpoint, proofs, digests of the other files; signed
 entries.jsonl      the entries, one a line; SHA-256 of a zero byte and the line is a leaf of the log
 disclosures.jsonl  values of sealed fields, where they are disclosed
+fields.jsonl       for every sealed field whether it is disclosed, withheld or erased
 governing.jsonl    the entries that govern the log, from its first one on, each with its proof; they say what was erased
+keys.jsonl         the keys that the root log announced for this log, each with its proof
 """
 
 
@@ -47,39 +52,58 @@ class ExportedFile(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "stop": "to"}):
-    format: str = "ledger-export/v2"
+    format: str = "ledger-export/v3"
     origin: str
     start: int
     stop: int
+    disclose: list[str]
+    fields: FieldCounts
     checkpoint: str
     left: list[str]
     right: list[str]
-    root: RootProof | None
+    root: RootProof
     daily_root: DayDocument | None
     files: list[ExportedFile]
+
+
+class NotCommittedError(ConflictError):
+    """What the root log has at this moment does not prove the range: commit the heads, then try again."""
+
+
+class Exported(NamedTuple):
+    """A folder that was written: its manifest, the digest of that file, and the erasures of the range it knows of."""
+
+    manifest: Manifest
+    sha256: str
+    erasures: list[int]
+
+
+def require_range(log: Log, start: int, stop: int | None) -> range:
+    """The indexes [start, stop), `stop` None meaning all there are. Raises InvalidRequestError for an empty range or
+    one beyond the log.
+    """
+    size = log.committed.head.size
+    stop = size if stop is None else stop
+    if not 0 <= start < stop <= size:
+        raise InvalidRequestError.at(["from", "to"], f"want 0 <= from < to <= {size}, got {start} and {stop}")
+    return range(start, stop)
 
 
 def write_export(
     ledger: Ledger,
     log: Log,
-    start: int,
-    stop: int | None,
+    exported: range,
     out: Path,
     *,
-    disclose: bool,
+    disclosing: Disclosing,
     verifier: Path,
     progress: Callable[[int], None],
-) -> Manifest:
-    """Write entries [start, stop) to the new folder `out`; `stop` None means all there are.
+) -> Exported:
+    """Write these entries to the new folder `out`.
 
-    Raises InvalidRequestError for an empty range or one beyond the log, ConflictError when `out` exists.
+    Raises ConflictError when `out` exists, NotCommittedError when the root log has nothing to prove the range by, and
+    whatever `progress` raises.
     """
-    committed = log.committed
-    stop = committed.head.size if stop is None else stop
-    if not 0 <= start < stop <= committed.head.size:
-        raise InvalidRequestError.at(
-            ["from", "to"], f"want 0 <= from < to <= {committed.head.size}, got {start} and {stop}"
-        )
     if out.exists():
         raise ConflictError(f"{out} exists already; an export makes a new folder")
     if out.parent.exists() and not out.parent.is_dir():
@@ -89,74 +113,63 @@ def write_export(
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
         unfinished = Path(name) / "export"
         unfinished.mkdir(mode=0o700)
-        manifest = _write_folder(ledger, log, start, stop, unfinished, disclose, verifier, progress)
+        done = _write_folder(ledger, log, exported, unfinished, disclosing, verifier, progress)
         unfinished.rename(out)
-    return manifest
+    return done
+
+
+def erasures_of(ledger: Ledger, log: Log, exported: range, size: int) -> list[int]:
+    """Indexes of the entries below `size` that record an erasure of something in the range."""
+    return [
+        index
+        for index, event in recorded_erasures(ledger.store, log.number)
+        if index < size and Erased.by([event]).within(exported.start, exported.stop).erasures
+    ]
 
 
 def _write_folder(
     ledger: Ledger,
     log: Log,
-    start: int,
-    stop: int,
+    exported: range,
     folder: Path,
-    disclose: bool,
+    disclosing: Disclosing,
     verifier: Path,
     progress: Callable[[int], None],
-) -> Manifest:
+) -> Exported:
     committed = log.committed
     # Under a head that knows of all that was erased of the range, which is recorded later than the range.
-    newest = max([stop - 1, *_erasures(ledger, log, start, stop, committed.head.size)])
-    covering = covering_head(ledger, log, newest)
-    checkpoint = committed.head.checkpoint if covering is None else covering[0].checkpoint
-    size = read_checkpoint(checkpoint).size
-    _write_entries(ledger, log, start, stop, folder, disclose, progress)
-    _write_governing(ledger, log, committed, size, folder)
+    erasures = erasures_of(ledger, log, exported, committed.head.size)
+    covering = covering_head(ledger, log, max([exported.stop - 1, *erasures]))
+    if covering is None:
+        raise NotCommittedError("the root log does not cover the range yet; try again in a few seconds")
+    head, day = covering
+    size = read_checkpoint(head.checkpoint).size
+    root = root_proof(ledger, head)
+    counts = write_entries(ledger, log, exported, folder, disclosing, size, progress)
+    write_governing(ledger, log, committed, size, folder / "governing.jsonl")
+    newest = write_keys(ledger, log, read_checkpoint(root.checkpoint).size, folder / "keys.jsonl")
+    signer = log.signer
+    if signer.vkey.format() != newest:
+        raise NotCommittedError("the log's key was changed while the export was written; try again")
     shutil.copyfile(verifier, folder / "ledger-verify.pyz")
-    (folder / "README.txt").write_text(_README.format(start=start, last=stop - 1))
+    (folder / "README.txt").write_text(_README.format(start=exported.start, last=exported.stop - 1))
     manifest = Manifest(
         origin=log.origin,
-        start=start,
-        stop=stop,
-        checkpoint=checkpoint,
-        left=base64_path(log.tree.subtree_hashes(committed.edge, 0, start)),
-        right=base64_path(log.tree.subtree_hashes(committed.edge, stop, size)),
-        root=None if covering is None else root_proof(ledger, covering[0]),
-        daily_root=None if covering is None else covering[1],
+        start=exported.start,
+        stop=exported.stop,
+        disclose=list(disclosing.rules),
+        fields=counts,
+        checkpoint=head.checkpoint,
+        left=base64_path(log.tree.subtree_hashes(committed.edge, 0, exported.start)),
+        right=base64_path(log.tree.subtree_hashes(committed.edge, exported.stop, size)),
+        root=root,
+        daily_root=day,
         files=[_digest(path) for path in sorted(folder.iterdir())],
     )
-    (folder / "manifest.json").write_bytes(canonical.encode(manifest) + b"\n")
-    return manifest
-
-
-def _erasures(ledger: Ledger, log: Log, start: int, stop: int, size: int) -> Iterator[int]:
-    """Indexes of the entries below `size` that record an erasure of something in [start, stop)."""
-    for index, event in recorded_erasures(ledger.store, log.number):
-        if index < size and Erased.by([event]).within(start, stop).erasures:
-            yield index
-
-
-def _write_entries(
-    ledger: Ledger, log: Log, start: int, stop: int, folder: Path, disclose: bool, progress: Callable[[int], None]
-) -> None:
-    with (folder / "entries.jsonl").open("wb") as entries, (folder / "disclosures.jsonl").open("wb") as disclosures:
-        for first in range(start, stop, CHUNK):
-            leaves = ledger.store.leaves(log.number, first, min(first + CHUNK, stop))
-            for index, leaf in enumerate(leaves, first):
-                entries.write(leaf + b"\n")
-                if disclose and (texts := disclosures_of(ledger, log, index)):
-                    disclosures.write(canonical.encode({"disclosures": texts, "index": index}) + b"\n")
-            progress(len(leaves))
-
-
-def _write_governing(ledger: Ledger, log: Log, committed: Committed, size: int, folder: Path) -> None:
-    """The governing chain of the tree of the first `size` leaves."""
-    with (folder / "governing.jsonl").open("wb") as lines:
-        for index, leaf in ledger.store.governing(log.number, 0):
-            if index >= size:
-                break
-            path = base64_path(log.tree.inclusion_path(committed.edge, index, size))
-            lines.write(canonical.encode({"entry": leaf.decode(), "index": index, "path": path}) + b"\n")
+    # A note whose text is the manifest: one line that begins with a brace, so it is no checkpoint to anybody.
+    note = signer.sign(canonical.encode(manifest).decode() + "\n").encode()
+    (folder / MANIFEST).write_bytes(note)
+    return Exported(manifest, hashlib.sha256(note).hexdigest(), erasures)
 
 
 def _digest(path: Path) -> ExportedFile:

@@ -20,6 +20,7 @@ from ledger.log.currency import Currency
 from ledger.log.entry import ENTRY_RULE
 from ledger.log.errors import DamagedError, NotFoundError
 from ledger.log.events.logs import LogCreated, LogGenesis, ReleasePublished
+from ledger.log.export_spool import Spool
 from ledger.log.fold import LogsState, Part, State, empty_state, fold
 from ledger.log.guard import Guard, Released
 from ledger.log.keys import create_signing_key, load_signing_key
@@ -60,6 +61,8 @@ class Ledger:
 
     Tenant logs beyond `keep_loaded` are forgotten again when they have been idle.
 
+    `spool` has exports that were made, of which an erasure leaves none that shows something sealed.
+
     `guard` is the directory of the rollback guard, without which only tests should sign. Raises RollbackError when the
     database is not what was released or more, ConfigurationError when there is no guard for it.
     """
@@ -74,12 +77,14 @@ class Ledger:
         max_queued: int = 20_000,
         *,
         guard: Path | None = None,
+        spool: Spool | None = None,
         read_only: bool = False,
         keep_loaded: int = 1000,
     ) -> None:
         self.store = store
         self.keystore = keystore
         self.vault = vault
+        self.spool = spool
         self.clock = clock
         self._read_only = read_only
         self.keep_loaded = keep_loaded

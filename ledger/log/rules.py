@@ -19,10 +19,19 @@ import msgspec
 from msgspec import UNSET
 
 from ledger.log.canonical import MAX_SAFE_INTEGER
+from ledger.log.disclosing import Disclosing
 from ledger.log.entry import ENTRY_RULE, Envelope, parse_time
+from ledger.log.errors import InvalidRequestError
 from ledger.log.events import Event, Governing
 from ledger.log.events.calls import AgentManifestReported, CallReported
-from ledger.log.events.logs import DayClosed, LogCreated, LogGenesis, ReleasePublished, SigningKeyRotated
+from ledger.log.events.logs import (
+    DayClosed,
+    EvidenceExported,
+    LogCreated,
+    LogGenesis,
+    ReleasePublished,
+    SigningKeyRotated,
+)
 from ledger.log.events.tenants import KeyCreated, KeyRevoked, TenantCreated
 from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.rotation import is_endorsed
@@ -55,6 +64,7 @@ SUBJECT: dict[type[Event], str] = {
     KeyRevoked: "key_id",
     CallReported: "agent_id",
     AgentManifestReported: "agent_id",
+    EvidenceExported: "export_id",
 }
 """Which field the subject of an entry repeats. Other types have none."""
 
@@ -130,6 +140,9 @@ def _broken_between(envelope: Envelope, event: Event) -> str | None:
         case DayClosed():
             if event.previous is not UNSET and event.previous >= event.date:
                 return "the day before is not earlier (D1)"
+        case EvidenceExported():
+            if event.start >= event.stop:
+                return "an export of no entries"
     return None
 
 
@@ -161,6 +174,12 @@ def _are_pointers(value: Any) -> bool:
     )
 
 
+def _are_disclosure_rules(value: Any) -> bool:
+    with suppress(InvalidRequestError):
+        return bool(Disclosing(value).rules == value)
+    return False
+
+
 def _parses(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
     def holds(value: Any) -> bool:
         try:
@@ -184,7 +203,7 @@ def _known_to_types(value: Any) -> bool:
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("v", "kind", "role", "env", "verdict", "mode", "grounds"), _known_to_types),
     **dict.fromkeys(("label", "tool_args", "principal", "reason", "result"), _known_to_types),
-    **dict.fromkeys(("as_of", "size", "first_index", "max_commit_delay"), _is_integer),
+    **dict.fromkeys(("as_of", "size", "first_index", "max_commit_delay", "start", "stop"), _is_integer),
     "count": lambda value: _is_integer(value) and value > 0,
     "origin": is_key_name,
     "entry_rule": lambda value: value == ENTRY_RULE,
@@ -193,6 +212,8 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "endorsement": lambda value: _parses(parse_base64)(value) and len(parse_base64(value)) == 64,
     "root": _parses(parse_hash),
     "sha256": _matches(_HEX_DIGEST),
+    "manifest": _matches(_HEX_DIGEST),
+    "disclose": _are_disclosure_rules,
     "date": _is_date,
     "previous": _is_date,
     "expires_at": _parses(parse_time),

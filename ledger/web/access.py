@@ -21,6 +21,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "events:write": frozenset({"owner", "agent"}),
     "events:read": frozenset({"owner", "auditor", "agent"}),
     "log:read": frozenset({"owner", "auditor"}),
+    "log:export": frozenset({"owner", "auditor"}),
     "payload:read": frozenset({"owner", "auditor"}),
     "payload:erase": frozenset({"owner"}),
     "keys:read": frozenset({"owner", "auditor"}),
@@ -30,7 +31,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "keys:rotate": frozenset({"owner"}),
     "root:rotate": frozenset({"operator"}),
 }
-WHOLE_TENANT = frozenset({"keys:rotate", "payload:erase"})
+WHOLE_TENANT = frozenset({"keys:rotate", "log:export", "payload:erase"})
 """What concerns every environment, and so needs a credential for all of them."""
 
 

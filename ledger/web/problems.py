@@ -28,7 +28,13 @@ from ledger.log.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from ledger.web.errors import HeadTooLargeError, TooSlowError, UnsupportedEncodingError, UrlTooLongError
+from ledger.web.errors import (
+    HeadTooLargeError,
+    OutOfRangeError,
+    TooSlowError,
+    UnsupportedEncodingError,
+    UrlTooLongError,
+)
 
 _log = structlog.get_logger("ledger.web")
 
@@ -42,6 +48,7 @@ STATUS: Mapping[type[LedgerError], int] = {
     TooLargeError: 413,
     UrlTooLongError: 414,
     UnsupportedEncodingError: 415,
+    OutOfRangeError: 416,
     InvalidRequestError: 422,
     RateLimitedError: 429,
     HeadTooLargeError: 431,
@@ -97,6 +104,8 @@ def _describe(error: BaseException) -> _Description:
             headers: tuple[tuple[str, str], ...] = ()
             if isinstance(error, UnavailableError | RateLimitedError):
                 headers = (("retry-after", str(error.retry_after)),)
+            elif isinstance(error, OutOfRangeError):
+                headers = (("content-range", f"bytes */{error.size}"),)
             elif status == 401:
                 headers = (("www-authenticate", "Bearer"),)
             return status, error.code, error.message, error.details, headers

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ledger.log.errors import BehindError
+from ledger.log.exporting import Exports
 from ledger.log.ledger import Ledger
 from ledger.log.roots import RootLog
 from ledger.log.working_copy import Log
@@ -21,6 +22,7 @@ class Service:
     ledger: Ledger
     access: Access
     roots: RootLog
+    exports: Exports
     verifier: Path
     ready: Callable[[], str | None]
     started: float = field(default_factory=time.monotonic)

@@ -46,7 +46,7 @@ def sealed_values() -> tuple[bytes, ...]:
 
 
 def manifests() -> tuple[bytes, ...]:
-    return tuple(case["files"]["manifest.json"].encode() for case in vectors("exports")["cases"])
+    return tuple(case["files"]["manifest.note"].encode() for case in vectors("exports")["cases"])
 
 
 def reports() -> tuple[bytes, ...]:

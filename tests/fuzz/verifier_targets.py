@@ -20,7 +20,7 @@ from ledger_verify.day import Day, verify_day_file
 from ledger_verify.encodings import encode_base64, encode_base64url
 from ledger_verify.entry import Entry, parse_entry
 from ledger_verify.errors import MalformedError, VerificationError
-from ledger_verify.export_files import Manifest, parse_manifest
+from ledger_verify.manifest import Manifest, parse_manifest
 from ledger_verify.receipt import Receipt, verify_receipt
 from ledger_verify.trust import trusted_keys
 

@@ -30,10 +30,10 @@ def described(struct: type[Event]) -> dict[str, Any]:
         kinds = set(get_args(field.type)) if UnsetType in get_args(field.type) else {field.type}
         by_member = any(get_origin(kind) is dict for kind in kinds)
         if Commitment in kinds or by_member:
-            sealed.add(f"{field.name}/*" if by_member else field.name)
+            sealed.add(f"{field.encode_name}/*" if by_member else field.encode_name)
         # Every governing event but the first of a log has as_of; the sequencer fills it.
         absent_at_times = UnsetType in kinds and field.name != "as_of"
-        (optional if absent_at_times else required).add(field.name)
+        (optional if absent_at_times else required).add(field.encode_name)
     if struct.type == "log.genesis":
         required.discard("as_of")
     return {
@@ -98,6 +98,7 @@ LISTS: dict[str, Any] = {
     "contracts": [{"id": "c", "type": "pre", "tool": "t", "mode": "enforce"}],
     "ranges": [[2, 3], [5, 8]],
     "pointers": ["/data/reason"],
+    "disclose": ["call.reported /data/reason"],
 }
 
 
@@ -108,15 +109,15 @@ def sample(struct: type[Event]) -> Event:
     for field in msgspec.structs.fields(struct):
         kinds = [kind for kind in (get_args(field.type) or (field.type,)) if kind is not UnsetType]
         if get_origin(field.type) is Literal:
-            given[field.name] = get_args(field.type)[0]
+            given[field.encode_name] = get_args(field.type)[0]
         elif Commitment in kinds:
-            given[field.name] = sealed
+            given[field.encode_name] = sealed
         elif any(get_origin(kind) is dict for kind in kinds):
-            given[field.name] = {"amount": sealed}
+            given[field.encode_name] = {"amount": sealed}
         elif any(get_origin(kind) is list for kind in (field.type, *kinds)):
-            given[field.name] = LISTS[field.name]
+            given[field.encode_name] = LISTS[field.encode_name]
         else:
-            given[field.name] = 3 if int in kinds else "text"
+            given[field.encode_name] = 3 if int in kinds else "text"
     return msgspec.convert(given, struct)
 
 

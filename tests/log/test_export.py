@@ -4,33 +4,39 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_verify import VerificationError, verify_export
 
 from ledger.log.canonical import encode
+from ledger.log.disclosing import EVERYTHING, Disclosing
 from ledger.log.entry import read_envelope
 from ledger.log.errors import ConflictError, InvalidRequestError, UnavailableError
-from ledger.log.export import CHUNK, Manifest, write_export
+from ledger.log.export import Exported, Manifest, NotCommittedError, require_range, write_export
+from ledger.log.export_lines import CHUNK, FieldCounts
+from ledger.log.store import Row
 from tests.log.stores import AroundStore
 from tests.log.world import DAY, NOON, TENANT, World, event
 from tests.running import run_verifier
 
 SIZE = 530
-COVERED, CLOSED = 500, 300
+CLOSED, COVERED, UNCOVERED = 300, 500, 540
 FILES = {
     "README.txt",
     "disclosures.jsonl",
     "entries.jsonl",
+    "fields.jsonl",
     "governing.jsonl",
+    "keys.jsonl",
     "ledger-verify.pyz",
-    "manifest.json",
+    "manifest.note",
 }
 
 
@@ -43,6 +49,8 @@ def grown(open_world: Callable[..., World]) -> Iterator[World]:
         world.fill(COVERED)
         world.commit_heads()
         world.fill(SIZE)
+        world.commit_heads()
+        world.fill(UNCOVERED)
         yield world
 
 
@@ -52,9 +60,15 @@ def new_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     return lambda: parent / f"export-{next(numbers)}"
 
 
-def export(world: World, out: Path, start: int = 0, stop: int | None = None, **options: Any) -> Manifest:
-    usual = {"disclose": False, "verifier": world.settings.verifier, "progress": lambda done: None}
-    return write_export(world.ledger, world.log, start, stop, out, **(usual | options))
+def export(world: World, out: Path, start: int = 0, stop: int | None = None, *, rules: Sequence[str] = ()) -> Manifest:
+    done = written(world, out, require_range(world.log, start, stop), rules=rules)
+    assert done.sha256 == hashlib.sha256((out / "manifest.note").read_bytes()).hexdigest()
+    return done.manifest
+
+
+def written(world: World, out: Path, exported: range, *, rules: Sequence[str] = (), **other: Any) -> Exported:
+    usual = {"verifier": world.settings.verifier, "progress": lambda done: None}
+    return write_export(world.ledger, world.log, exported, out, disclosing=Disclosing(rules), **(usual | other))
 
 
 @settings(max_examples=40)
@@ -64,33 +78,40 @@ def test_any_range_verifies(
 ) -> None:
     start, stop = min(start, stop - 1), max(start + 1, stop)
     out = new_folder()
-    manifest = export(grown, out, start, stop, disclose=disclose)
+    manifest = export(grown, out, start, stop, rules=EVERYTHING if disclose else ())
     verified = verify_export(str(out), grown.keys)
     assert (verified.start, verified.end, verified.origin) == (start, stop, grown.log.origin)
     assert (manifest.start, manifest.stop) == (start, stop)
     assert (out / "entries.jsonl").read_bytes() == b"".join(leaf + b"\n" for leaf in grown.leaves()[start:stop])
-    assert verified.signed.tier == ("tamper-evident" if stop <= COVERED else "tamper-detecting")
+    assert verified.signed.tier == "tamper-evident"
     assert (None if verified.day is None else verified.day.date) == ("2026-03-01" if stop <= CLOSED else None)
     sealed = sum(grown.ledger.store.sealed(TENANT, index) is not None for index in range(start, stop))
     assert (verified.disclosed > 0) == (disclose and sealed > 0)
     shutil.rmtree(out)
 
 
-RANGES = [(0, None), (0, 1), (SIZE - 1, SIZE), (255, 257), (256, 512), (CLOSED, COVERED)]
-NO_RANGES = [(0, 0), (5, 5), (6, 5), (-1, 5), (0, SIZE + 1), (SIZE, None), (SIZE + 1, None)]
+RANGES = [(0, SIZE), (0, 1), (SIZE - 1, SIZE), (255, 257), (256, 512), (CLOSED, COVERED)]
+NO_RANGES = [(0, 0), (5, 5), (6, 5), (-1, 5), (0, UNCOVERED + 1), (UNCOVERED, None), (UNCOVERED + 1, None)]
 
 
 @pytest.mark.parametrize(("start", "stop"), RANGES)
-def test_edges_of_tiles_and_heads_verify(grown: World, tmp_path: Path, start: int, stop: int | None) -> None:
+def test_edges_of_tiles_and_heads_verify(grown: World, tmp_path: Path, start: int, stop: int) -> None:
     export(grown, tmp_path / "out", start, stop)
-    assert verify_export(str(tmp_path / "out"), grown.keys).end == (stop or SIZE)
+    assert verify_export(str(tmp_path / "out"), grown.keys).end == stop
+
+
+def test_range_that_the_root_log_does_not_cover_waits(grown: World, tmp_path: Path) -> None:
+    for stop in (SIZE + 1, UNCOVERED, None):
+        with pytest.raises(NotCommittedError):
+            export(grown, tmp_path / "out", 0, stop)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_has_the_files_of_the_page_and_their_digests(grown: World, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "down"
     manifest = export(grown, out, 3, 9)
     assert {path.name for path in out.iterdir()} == FILES
-    assert [file.name for file in manifest.files] == sorted(FILES - {"manifest.json"})
+    assert [file.name for file in manifest.files] == sorted(FILES - {"manifest.note"})
     for file in manifest.files:
         data = (out / file.name).read_bytes()
         assert (file.sha256, file.size) == (hashlib.sha256(data).hexdigest(), len(data))
@@ -101,7 +122,7 @@ def test_folder_has_the_files_of_the_page_and_their_digests(grown: World, tmp_pa
 
 def test_same_export_again_is_the_same_bytes(grown: World, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        export(grown, tmp_path / name, 5, 400, disclose=True)
+        export(grown, tmp_path / name, 5, 400, rules=EVERYTHING)
     for name in FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -109,8 +130,8 @@ def test_same_export_again_is_the_same_bytes(grown: World, tmp_path: Path) -> No
 def test_disclosing_changes_no_entry_and_no_proof(grown: World, tmp_path: Path) -> None:
     manifests = []
     for disclose in (False, True):
-        export(grown, tmp_path / str(disclose), 0, 400, disclose=disclose)
-        manifests.append(json.loads((tmp_path / str(disclose) / "manifest.json").read_bytes()) | {"files": None})
+        manifest = export(grown, tmp_path / str(disclose), 0, 400, rules=EVERYTHING if disclose else ())
+        manifests.append(msgspec.structs.replace(manifest, files=[], disclose=[], fields=FieldCounts()))
     assert manifests[0] == manifests[1]
     withheld, disclosed = (tmp_path / name / "entries.jsonl" for name in ("False", "True"))
     assert withheld.read_bytes() == disclosed.read_bytes()
@@ -120,8 +141,9 @@ def test_disclosing_changes_no_entry_and_no_proof(grown: World, tmp_path: Path) 
 def test_long_range_is_written_in_chunks(open_world: Callable[..., World], tmp_path: Path) -> None:
     with open_world() as world:
         world.fill(CHUNK + 7)
+        world.commit_heads()
         seen: list[int] = []
-        export(world, tmp_path / "out", progress=seen.append)
+        written(world, tmp_path / "out", range(CHUNK + 7), progress=seen.append)
         assert seen == [CHUNK, 7]
         assert verify_export(str(tmp_path / "out"), world.keys).end == CHUNK + 7
 
@@ -149,14 +171,15 @@ def test_erased_fields_are_reported_with_the_proof_of_their_erasure(
         stop = world.size
         world.commit_heads()
         world.close_day()
-        export(world, tmp_path / "before", first, stop, disclose=True)
+        export(world, tmp_path / "before", first, stop, rules=EVERYTHING)
         named = [row.event_id for row in world.ledger.store.rows(TENANT, first, first + 1)]
         [(field, _)] = world.erase(event_ids=named, pointers=["/data/reason"]).recorded
+        world.commit_heads()
         assert verified(world, export_of(world, tmp_path / "one", first, stop)) == (0, 7, 1, [field])
         [(whole, _)] = world.erase(subject="ada").recorded
         world.commit_heads()
         for start, end, withheld, erased in ((first, stop, 0, 8), (first + 1, first + 2, 0, 2), (0, world.size, 1, 8)):
-            out = export_of(world, tmp_path / f"{start}-{end}", start, end, disclose=False)
+            out = export_of(world, tmp_path / f"{start}-{end}", start, end)
             concerned = [field, whole] if start <= first else [whole]
             assert verified(world, out) == (0, withheld, erased, concerned)
             assert verify_export(str(out), world.keys).signed.tier == "tamper-evident"
@@ -167,8 +190,8 @@ def test_erased_fields_are_reported_with_the_proof_of_their_erasure(
 PAYLOAD = {"tool_args": {"amount": 1}, "reason": "because"}
 
 
-def export_of(world: World, out: Path, start: int, stop: int, **options: Any) -> Path:
-    export(world, out, start, stop, **options)
+def export_of(world: World, out: Path, start: int, stop: int) -> Path:
+    export(world, out, start, stop)
     return out
 
 
@@ -184,26 +207,26 @@ def verified(world: World, out: Path) -> tuple[int, int, int, list[int]]:
 @pytest.fixture(scope="module")
 def exported(grown: World, new_folder: Callable[[], Path]) -> Path:
     out = new_folder()
-    export(grown, out, 250, 290, disclose=True)
+    export(grown, out, 250, 290, rules=EVERYTHING)
     return out
 
 
 Lines = list[bytes]
 
 
-def forge(exported: Path, out: Path, entries: Lines, **manifest: Any) -> None:
-    """The export with other entries, as a forger hands it over: every digest fits."""
+def forge(world: World, exported: Path, out: Path, entries: Lines, **manifest: Any) -> None:
+    """The export with other entries, as the operator himself would forge it: every digest fits, and his key signed."""
     shutil.copytree(exported, out)
     (out / "entries.jsonl").write_bytes(b"".join(entries))
-    put_right(out, **manifest)
+    put_right(world, out, **manifest)
 
 
-def put_right(out: Path, **members: Any) -> None:
-    manifest = json.loads((out / "manifest.json").read_bytes()) | members
+def put_right(world: World, out: Path, **members: Any) -> None:
+    manifest = json.loads((out / "manifest.note").read_text().split("\n")[0]) | members
     for file in manifest["files"]:
         data = (out / file["name"]).read_bytes()
         file |= {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    (out / "manifest.json").write_bytes(encode(manifest) + b"\n")
+    (out / "manifest.note").write_text(world.log.signer.sign(encode(manifest).decode() + "\n"))
 
 
 @settings(max_examples=60)
@@ -239,7 +262,7 @@ def test_no_line_can_be_dropped_swapped_doubled_or_altered(
     else:
         manifest = {"from": 250 + (shift := data.draw(st.sampled_from([-1, 1]))), "to": 290 + shift}
     out = new_folder()
-    forge(exported, out, forged, **manifest)
+    forge(grown, exported, out, forged, **manifest)
     with pytest.raises(VerificationError):
         verify_export(str(out), grown.keys)
     shutil.rmtree(out)
@@ -263,14 +286,15 @@ def test_no_disclosure_can_be_altered_moved_or_repeated(grown: World, exported: 
         out = tmp_path / name
         shutil.copytree(exported, out)
         (out / "disclosures.jsonl").write_bytes(b"".join(forged))
-        put_right(out)
+        put_right(grown, out)
         with pytest.raises(VerificationError):
             verify_export(str(out), grown.keys)
     out = tmp_path / "withheld"
     shutil.copytree(exported, out)
     (out / "disclosures.jsonl").write_bytes(b"".join(lines[::2]))
-    put_right(out)
-    assert verify_export(str(out), grown.keys).withheld > 0
+    put_right(grown, out)
+    with pytest.raises(VerificationError, match="step 9: entries 250 to 250: "):
+        verify_export(str(out), grown.keys)
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -291,7 +315,7 @@ def test_missing_or_changed_file_is_noticed(grown: World, exported: Path, tmp_pa
 def test_range_that_is_empty_or_not_in_the_log_is_refused(
     grown: World, tmp_path: Path, start: int, stop: int | None
 ) -> None:
-    with pytest.raises(InvalidRequestError, match=f"want 0 <= from < to <= {SIZE}"):
+    with pytest.raises(InvalidRequestError, match=f"want 0 <= from < to <= {UNCOVERED}"):
         export(grown, tmp_path / "out", start, stop)
     assert list(tmp_path.iterdir()) == []
 
@@ -312,16 +336,17 @@ def test_existing_target_is_refused_and_left_alone(grown: World, tmp_path: Path,
 class BreaksOff(AroundStore):
     """A store that cannot be read any more behind the first chunk."""
 
-    def leaves(self, log_number: int, start: int, stop: int) -> list[bytes]:
+    def rows(self, log_number: int, start: int, stop: int) -> list[Row]:
         if log_number == TENANT and start >= CHUNK:
             raise UnavailableError("the store cannot be read")
-        return self.store.leaves(log_number, start, stop)
+        return self.store.rows(log_number, start, stop)
 
 
 def test_failed_export_leaves_no_folder_under_its_name(open_world: Callable[..., World], tmp_path: Path) -> None:
     out = tmp_path / "out"
     with open_world() as world:
         world.fill(CHUNK + 7)
+        world.commit_heads()
         whole = world.ledger.store
         world.ledger.store = BreaksOff(whole)
         with pytest.raises(UnavailableError):
@@ -336,5 +361,5 @@ def test_failed_export_leaves_no_folder_under_its_name(open_world: Callable[...,
 
 def test_missing_verifier_leaves_no_folder_under_its_name(grown: World, tmp_path: Path) -> None:
     with pytest.raises(OSError):
-        export(grown, tmp_path / "out", 0, 9, verifier=tmp_path / "none")
+        written(grown, tmp_path / "out", range(9), verifier=tmp_path / "none")
     assert not (tmp_path / "out").exists()

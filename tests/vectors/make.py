@@ -19,6 +19,7 @@ from typing import Any
 
 from ledger.deployment import TENANT_PARTS
 from ledger.log.days import day_document
+from ledger.log.disclosing import EVERYTHING, Disclosing
 from ledger.log.erasure import Erasure, erase
 from ledger.log.export import write_export
 from ledger.log.keystore import Keystore
@@ -128,7 +129,7 @@ async def make() -> dict[str, Case]:
         "exports": _file(
             "Export folders as maps from file name to text; the verifier in them is a stand-in.",
             vkeys,
-            list(_export_cases(exported)),
+            list(_export_cases(exported, log.signer.sign)),
         ),
         "entries": _file("Entries: one line each, without the newline.", {}, list(_entry_cases(leaves))),
         "disclosures": _file(
@@ -142,11 +143,12 @@ def _exported(ledger: Ledger, log: Log, folder: Path) -> dict[str, str]:
     stand_in = folder / "verifier"
     stand_in.write_text("stands in for the verifier\n")
     out = folder / "export"
-    write_export(ledger, log, 1, 4, out, disclose=True, verifier=stand_in, progress=lambda done: None)
+    everything = Disclosing(EVERYTHING)
+    write_export(ledger, log, range(1, 4), out, disclosing=everything, verifier=stand_in, progress=lambda done: None)
     return {path.name: path.read_text() for path in sorted(out.iterdir())}
 
 
-def _export_cases(files: dict[str, str]) -> Iterator[Case]:
+def _export_cases(files: dict[str, str], sign: Callable[[str], str]) -> Iterator[Case]:
     yield {"name": "leaves 1 to 3", "ok": True, "erased": 4, "files": files}
     first, second, *rest = files["entries.jsonl"].splitlines(keepends=True)
     for name, lines in (
@@ -159,7 +161,7 @@ def _export_cases(files: dict[str, str]) -> Iterator[Case]:
             "name": name,
             "ok": False,
             "why": "step 3 or 4",
-            "files": _resealed(files, {"entries.jsonl": "".join(lines)}),
+            "files": _resealed(files, sign, {"entries.jsonl": "".join(lines)}),
         }
     genesis, erasure = files["governing.jsonl"].splitlines(keepends=True)
     for name, chain in (
@@ -172,9 +174,18 @@ def _export_cases(files: dict[str, str]) -> Iterator[Case]:
             "name": name,
             "ok": False,
             "why": "step 7",
-            "files": _resealed(files, {"governing.jsonl": "".join(chain)}),
+            "files": _resealed(files, sign, {"governing.jsonl": "".join(chain)}),
         }
-    manifest = json.loads(files["manifest.json"])
+    keys = files["keys.jsonl"]
+    states = files["fields.jsonl"]
+    for name, why, changed in (
+        ("no history of keys", "step 8", {"keys.jsonl": ""}),
+        ("the history of keys twice", "step 8", {"keys.jsonl": keys * 2}),
+        ("a field that is not named", "step 9", {"fields.jsonl": ""}),
+        ("a field called withheld", "step 9", {"fields.jsonl": states.replace("erased", "withheld")}),
+    ):
+        yield {"name": name, "ok": False, "why": why, "files": _resealed(files, sign, changed)}
+    manifest = _manifest(files)
     for name, members in (
         ("the range moved by one", {"from": manifest["from"] + 1, "to": manifest["to"] + 1}),
         ("the range one shorter", {"to": manifest["to"] - 1}),
@@ -182,27 +193,37 @@ def _export_cases(files: dict[str, str]) -> Iterator[Case]:
         ("no hash on the right", {"right": []}),
         ("another origin", {"origin": "example.com/log/other"}),
         ("no root under a daily root", {"root": None}),
+        ("other counts of fields", {"fields": {"disclosed": 0, "erased": 0, "withheld": 0}}),
+        ("a format to come", {"format": "ledger-export/v4"}),
     ):
         yield {"name": name, "ok": False, "why": "manifest", "files": files | {
-            "manifest.json": canonical(manifest | members) + "\n"}}  # fmt: skip
+            "manifest.note": sign(canonical(manifest | members) + "\n")}}  # fmt: skip
+    unsigned = files["manifest.note"].replace("\n\n— example.com", "\n\n— example.org")
+    yield {"name": "signed under another name", "ok": False, "why": "step 8", "files": files | {
+        "manifest.note": unsigned}}  # fmt: skip
     swapped = "".join(reversed(files["disclosures.jsonl"].splitlines(keepends=True)))
     yield {"name": "a file too many", "ok": False, "why": "step 1", "files": files | {"more.txt": "x"}}
     yield {"name": "a file changed", "ok": False, "why": "step 1", "files": files | {"README.txt": "x"}}
     if swapped != files["disclosures.jsonl"]:
         yield {"name": "disclosures out of order", "ok": False, "why": "step 5", "files": _resealed(
-            files, {"disclosures.jsonl": swapped})}  # fmt: skip
+            files, sign, {"disclosures.jsonl": swapped})}  # fmt: skip
 
 
-def _resealed(files: dict[str, str], changed: dict[str, str]) -> dict[str, str]:
-    """The files with some changed and the manifest's sizes and digests made to fit, as a forger would."""
+def _manifest(files: dict[str, str]) -> Case:
+    manifest: Case = json.loads(files["manifest.note"].split("\n")[0])
+    return manifest
+
+
+def _resealed(files: dict[str, str], sign: Callable[[str], str], changed: dict[str, str]) -> dict[str, str]:
+    """The files with some changed and the manifest made to fit and signed, as the operator himself could do it."""
     files = files | changed
-    manifest = json.loads(files["manifest.json"])
+    manifest = _manifest(files)
     manifest["files"] = [
         {"name": name, "sha256": sha256(text.encode()).hexdigest(), "size": len(text.encode())}
         for name, text in files.items()
-        if name != "manifest.json"
+        if name != "manifest.note"
     ]
-    return files | {"manifest.json": canonical(manifest) + "\n"}
+    return files | {"manifest.note": sign(canonical(manifest) + "\n")}
 
 
 def _file(about: str, vkeys: dict[str, str], cases: list[Case]) -> Case:

@@ -170,6 +170,7 @@ def test_json_of_day_and_export(run: Run, files: Path, root_key: list[str]) -> N
     assert (export["from"], export["to"]) == (4, 20)
     assert export["fields"] == {"disclosed": 48, "withheld": 0, "erased": 0} and export["erasures"] == []
     assert export["governing"] == {"entries": 3, "last": 2}
+    assert export["disclose"] == ["* *"] and [known["since"] for known in export["keys"]] == [1]
     assert export["types"] == {"call.reported v1": 16} and "completeness" in export["checked"]
 
 

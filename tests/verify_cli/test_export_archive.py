@@ -120,7 +120,7 @@ def test_no_byte_is_left_to_choose(packed: Path, keys: TrustedKeys) -> None:
         packed.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << rng.randrange(8)]) + whole[place + 1 :])
         with pytest.raises(VerificationError):
             verify_export(str(packed), keys)
-    for length in [0, 1, 511, 512, 513, *rng.sample(range(len(whole)), 300), len(whole) - 1]:
+    for length in [14, 511, 512, 513, *rng.sample(range(len(whole)), 300), len(whole) - 1]:
         packed.write_bytes(whole[:length])
         with pytest.raises(VerificationError):
             verify_export(str(packed), keys)
@@ -130,6 +130,13 @@ def test_no_byte_is_left_to_choose(packed: Path, keys: TrustedKeys) -> None:
             verify_export(str(packed), keys)
     packed.write_bytes(whole)
     assert verify_export(str(packed), keys).signed.by_root
+
+
+def test_what_is_no_archive_cannot_be_told(tmp_path: Path, keys: TrustedKeys) -> None:
+    for content in (b"", b"l", b"{}\n", bytes(10240)):
+        (tmp_path / "file").write_bytes(content)
+        with pytest.raises(CannotTellError, match="nor an archive"):
+            verify_export(str(tmp_path / "file"), keys)
 
 
 def test_a_link_to_an_archive_is_read_and_a_pipe_is_not(packed: Path, keys: TrustedKeys, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tests.running import Service, event
 
 API = "/api/v1"
 NO_SUCH_EVENT = "01a20000-0000-7000-8000-000000000000"
+NO_SUCH_EXPORT = "0" * 32
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

@@ -9,7 +9,7 @@ from ledger.log.errors import ForbiddenError, UnauthorizedError
 from ledger.web.access import PERMISSIONS, Access, Principal, TenantMismatchError
 from ledger.web.asked import AskedReader
 from tests.running import event
-from tests.web.asking import API, NO_SUCH_EVENT, application, asgi_client, problem_of, report
+from tests.web.asking import API, NO_SUCH_EVENT, NO_SUCH_EXPORT, application, asgi_client, problem_of, report
 
 ROLES = ("owner", "auditor", "agent", "nobody")
 
@@ -45,6 +45,11 @@ def clients(owner, auditor, agent, nobody):
         ("POST", "erasures", 0, 403, 403, 401),
         ("DELETE", "events/payloads?older_than_days=30000", 0, 403, 403, 401),
         ("DELETE", "settings/purge-events?older_than_days=30000", 0, 403, 403, 401),
+        ("POST", "audit/exports", 0, 0, 403, 401),
+        ("POST", "audit/export", 0, 0, 403, 401),
+        ("GET", f"audit/exports/{NO_SUCH_EXPORT}", 0, 0, 403, 401),
+        ("GET", f"audit/exports/{NO_SUCH_EXPORT}/export.tar", 0, 0, 403, 401),
+        ("DELETE", f"audit/exports/{NO_SUCH_EXPORT}", 0, 0, 403, 401),
         ("GET", "keys", 0, 0, 403, 401),
         ("POST", "keys", 0, 403, 403, 401),
         ("DELETE", f"keys/{NO_SUCH_EVENT}", 0, 403, 403, 401),

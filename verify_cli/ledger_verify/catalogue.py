@@ -36,6 +36,7 @@ DAY = "day.closed"
 ERASED = "disclosure.erased"
 CREATED = "log.created"
 ROTATED = "signing_key.rotated"
+EXPORTED = "evidence.exported"
 
 _AS_OF = {"as_of": "integer"}
 
@@ -101,6 +102,19 @@ EVENT_TYPES: dict[tuple[str, int], EventType] = {
         {},
     ),
     ("ledger.verified", 1): EventType("record", None, {"size": "integer", "root": "hash", "actor": "actor"}, {}),
+    (EXPORTED, 1): EventType(
+        "record",
+        "export_id",
+        {
+            "export_id": "text",
+            "from": "integer",
+            "to": "integer",
+            "disclose": "rules",
+            "manifest": "hex_digest",
+            "actor": "actor",
+        },
+        {},
+    ),
     ("ledger.tamper_detected", 1): EventType(
         "record", None, {"size": "integer", "first_index": "integer", "check": "text", "actor": "actor"}, {}
     ),

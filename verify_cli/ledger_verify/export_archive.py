@@ -33,6 +33,9 @@ class Archive:
     def of(cls, file: BinaryIO, names: Iterable[str]) -> Archive:
         """The archive in an open file, which must hold exactly these names in this order. Closes it."""
         with file:
+            start = _read(file, 0, BLOCK, whole=False)
+            if not start.startswith(FOLDER.encode()) and start[257:262] != b"ustar":
+                raise CannotTellError("neither the folder of an export nor an archive of one")
             places, place = {}, 0
             for name in names:
                 size = _member_size(_read(file, place, BLOCK), name)

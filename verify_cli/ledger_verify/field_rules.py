@@ -27,6 +27,7 @@ SEALED = "$sealed"
 MAX_SEALED_MEMBERS = 64
 MAX_RANGES = 2000
 MAX_POINTERS = 64
+MAX_DISCLOSURE_RULES = 64
 
 _TEXT = re.compile(r"[ -~]{1,200}")
 _ARGUMENT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -34,6 +35,7 @@ _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 # Canonical base64url of 32 bytes: the last character holds four bits, and two that must be zero.
 _SEALED_DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _POINTER = re.compile(r"/data/[!-~]{1,195}")
+_DISCLOSURE_RULE = re.compile(r"(?:\*|[a-z_]{1,40}(?:\.[a-z_]{1,40})+) (?:\*|/data(?:/[A-Za-z0-9_.-]{1,64})*(?:/\*)?)")
 _CONTRACT_MEMBERS = ("id", "mode", "tool", "type")
 
 Commitments = dict[str, str]
@@ -193,6 +195,17 @@ def _pointers(value: object, what: str) -> None:
         last = pointer
 
 
+def disclosure_rules(value: object, what: str) -> list[str]:
+    """Which sealed values an export shows (spec/export.md, "Rules of disclosure")."""
+    rules = [shapes.string(rule, what) for rule in shapes.array(value, what)]
+    if len(rules) > MAX_DISCLOSURE_RULES or rules != sorted(set(rules)):
+        raise MalformedError(f"{what} is not a sorted array without repeats", want=f"at most {MAX_DISCLOSURE_RULES}")
+    for rule in rules:
+        if _DISCLOSURE_RULE.fullmatch(rule) is None:
+            raise MalformedError(f"{what} has something that is no rule", got=rule)
+    return rules
+
+
 _RULES: dict[str, Callable[[object, str], object]] = {
     "text": _text,
     "integer": shapes.integer,
@@ -208,6 +221,7 @@ _RULES: dict[str, Callable[[object, str], object]] = {
     "contracts": _contracts,
     "ranges": _ranges,
     "pointers": _pointers,
+    "rules": disclosure_rules,
     "grounds": _one_of("subject_request", "retention_expired", "legal_order", "other"),
     "verdict": _one_of("allow", "deny", "would_deny", "pending", "warn", "redact"),
     "mode": _one_of("enforce", "observe"),
@@ -247,9 +261,16 @@ def _closed_day(data: dict[str, object]) -> None:
         raise MalformedError("the date is not later than the one before (D1)", got=data["date"], want=data["previous"])
 
 
+def _exported(data: dict[str, object]) -> None:
+    start, end = shapes.integer(data["from"], "/data/from"), shapes.integer(data["to"], "/data/to")
+    if start >= end:
+        raise MalformedError("an export of no entries", got=end, want=f"over {start}")
+
+
 _BETWEEN_FIELDS: dict[str, Callable[[dict[str, object]], None]] = {
     catalogue.GENESIS: _genesis,
     "log.created": _announced_key,
     "signing_key.rotated": _rotation,
     catalogue.DAY: _closed_day,
+    catalogue.EXPORTED: _exported,
 }

@@ -13,6 +13,7 @@ from ledger_verify.canonical import decode_utf8, parse_jcs_file
 from ledger_verify.checkpoint import Checkpoint, parse_checkpoint
 from ledger_verify.errors import MalformedError, VerificationError, step
 from ledger_verify.export_files import LISTED_FILES, MANIFEST
+from ledger_verify.field_rules import disclosure_rules
 from ledger_verify.note import Note, parse_note
 
 FORMAT = "ledger-export/v3"
@@ -32,7 +33,6 @@ _MEMBERS = (
     "root",
     "to",
 )
-_MAX_RULES = 64
 
 
 class Manifest(NamedTuple):
@@ -78,18 +78,11 @@ def parse_manifest(raw: bytes) -> Manifest:
         end=end,
         left=shapes.hashes(manifest["left"], "left", 2 * shapes.MAX_PATH),
         right=shapes.hashes(manifest["right"], "right", 2 * shapes.MAX_PATH),
-        disclose=_parse_rules(manifest["disclose"]),
+        disclose=disclosure_rules(manifest["disclose"], "disclose"),
         fields={state: shapes.integer(fields[state], f"fields.{state}") for state in STATES},
         daily_root=manifest["daily_root"],
         root=manifest["root"],
     )
-
-
-def _parse_rules(value: object) -> list[str]:
-    rules = [shapes.string(rule, "disclose") for rule in shapes.array(value, "disclose")]
-    if len(rules) > _MAX_RULES or rules != sorted(set(rules)):
-        raise MalformedError("disclose is not a sorted array without repeats", want=f"at most {_MAX_RULES} rules")
-    return rules
 
 
 def _parse_files(value: object) -> dict[str, tuple[int, str]]:

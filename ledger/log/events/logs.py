@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events about logs themselves: their birth, their keys, what was erased beside them, the commitments and days of the
-root log, self-checks.
+root log, self-checks, what was exported.
 """
 
 from typing import ClassVar, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from ledger.log.events import Event, EventClass, Governing, register
 
@@ -95,4 +95,18 @@ class LedgerTamperDetected(Event, frozen=True, forbid_unknown_fields=True, kw_on
     size: int
     first_index: int
     check: str
+    actor: str
+
+
+@register
+class EvidenceExported(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Entries [from, to) were exported: under which rules of disclosure, and the digest of the signed manifest."""
+
+    type: ClassVar[str] = "evidence.exported"
+    event_class: ClassVar[EventClass] = EventClass.RECORD
+    export_id: str
+    start: int = field(name="from")
+    stop: int = field(name="to")
+    disclose: list[str]
+    manifest: str
     actor: str
