@@ -224,10 +224,12 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             ("GET", "/api/v1/transparency/keys/current"): (404,),
             ("GET", "/api/v1/transparency/keys"): refusals.CREDENTIAL,
             ("GET", "/api/v1/receipts/key"): refusals.CREDENTIAL,
+            ("GET", "/api/v1/audit/exports/{export_id}/{name}"): (416,),
             ("POST", "/api/v1/receipts/verify"): (429,),
             ("POST", "/api/v1/transparency/roots/verify"): (429,),
         },
         texts=[("GET", "/api/v1/receipts/{event_id}")],
+        files={("GET", "/api/v1/audit/exports/{export_id}/{name}"): exports.MEDIA_TYPES.values()},
     )
     return Litestar(
         route_handlers=[

@@ -70,7 +70,9 @@ class Spooled(NamedTuple):
         try:
             found = msgspec.json.decode((self.folder / "status.json").read_bytes(), type=ExportStatus)
         except (OSError, msgspec.MsgspecError):
-            raise NotFoundError("there is no such export, or no more: they are kept for a day") from None
+            raise NotFoundError(
+                "there is no such export, or no more: it is kept for a day, and until an erasure"
+            ) from None
         if found.status == "running" and self._abandoned():
             reason = "the process that made it ended; ask for it again"
             return msgspec.structs.replace(found, status="failed", reason=reason)

@@ -125,7 +125,7 @@ class Exports:
                 exported = await asyncio.to_thread(self._write, log, order, spooled, status)
             except NotCommittedError:
                 await self._commit_heads()
-                continue
+                exported = await asyncio.to_thread(self._write, log, order, spooled, status)
             index = await self._record(log, order, status, exported)
             # What was erased before that entry is known by now; what comes later removes what lies here.
             known = await asyncio.to_thread(erasures_of, self._ledger, log, order.exported, index)
@@ -143,6 +143,8 @@ class Exports:
                 raise UnavailableError("the service stops")
             spooled.write_status(msgspec.structs.replace(status, done=done))
 
+        if not spooled.folder.is_dir():
+            raise ConflictError("something was erased meanwhile; ask again")
         spooled.discard()
         return write_export(
             self._ledger,

@@ -49,7 +49,8 @@ _NOT_PUBLIC = {("POST", "/api/v1/transparency/roots"), ("GET", "/api/v1/health/d
 class Description:
     """The OpenAPI document with what Litestar cannot derive: by method and path, the bodies of requests and of answers
     that handlers read and write themselves, query parameters that they look up, refusals beyond those that follow
-    from the operation (`refusals.py`), and which answers can also be had as text.
+    from the operation (`refusals.py`), which answers can also be had as text, and which are files of these media types
+    that can be fetched in parts.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class Description:
         queries: Mapping[tuple[str, str], Mapping[str, Sequence[str]]],
         refused: Mapping[tuple[str, str], Iterable[int]],
         texts: Iterable[tuple[str, str]],
+        files: Mapping[tuple[str, str], Iterable[str]],
     ) -> None:
         self._bodies = bodies
         self._answers = answers
         self._queries = queries
         self._refused = refused
         self._texts = frozenset(texts)
+        self._files = files
 
     def config(self) -> OpenAPIConfig:
         amend = self.amend
@@ -116,6 +119,12 @@ class Description:
                     operation["responses"]["200"]["content"] = {"application/json": {"schema": reference[answer]}}
                 if place in self._texts:
                     operation["responses"]["200"]["content"]["text/plain"] = {"schema": {"type": "string"}}
+                for kind in self._files.get(place, ()):
+                    schema = {} if kind == "application/json" else {"type": "string", "format": "binary"}
+                    for status, words in (("200", "The whole file"), ("206", "The part asked for by `Range`")):
+                        answer = operation["responses"].setdefault(status, {})
+                        answer["description"] = words
+                        answer.setdefault("content", {})[kind] = {"schema": schema}
                 for name, values in self._queries.get(place, {}).items():
                     parameter = {"name": name, "in": "query", "schema": {"type": "string", "enum": list(values)}}
                     operation["parameters"] = [

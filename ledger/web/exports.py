@@ -24,7 +24,7 @@ from ledger.web.access import Principal
 from ledger.web.byte_ranges import asked_part, read_part
 from ledger.web.service import Service
 
-_MEDIA_TYPES = {"tar": "application/x-tar", "csv": "text/csv; charset=utf-8", "json": "application/json"}
+MEDIA_TYPES = {"tar": "application/x-tar", "csv": "text/csv; charset=utf-8", "json": "application/json"}
 _PROFILES = {"none": NOTHING, "all": EVERYTHING}
 
 _Index = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -77,7 +77,7 @@ async def get_export(
     return _status(service, principal, export_id)
 
 
-@get("/audit/exports/{export_id:str}/{name:str}", include_in_schema=False)
+@get("/audit/exports/{export_id:str}/{name:str}", summary="A file of an export", tags=["exports"])
 async def get_export_file(
     request: Request[Any, Any, Any],
     service: NamedDependency[Service],
@@ -85,7 +85,7 @@ async def get_export_file(
     export_id: FromPath[str],
     name: FromPath[str],
 ) -> Response[Any]:
-    """A file of a finished export, or a part of it."""
+    """A file of a finished export, or with `Range` a part of it: so that whoever was cut off goes on."""
     status = _status(service, principal, export_id)
     file = next((file for file in status.files if file.name == name), None)
     if file is None:
@@ -101,7 +101,7 @@ async def get_export_file(
         "cache-control": "private, no-store",
         "content-disposition": f'attachment; filename="{file.name}"',
         "content-length": str(len(sent)),
-        "content-type": _MEDIA_TYPES[path.suffix[1:]],
+        "content-type": MEDIA_TYPES[path.suffix[1:]],
         "etag": tag,
     }
     if part is not None:

@@ -27,6 +27,7 @@ _WHY = {
     413: "The body is too long",
     414: "The URL is too long",
     415: "The body is compressed, or framed in a way that is not taken",
+    416: "There is no such part of the file",
     422: "Parameters or body are wrong; `errors` says where",
     429: "Too many requests of this key, or of this address without a live one",
     431: "Too many header fields, or too long ones",

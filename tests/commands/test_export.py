@@ -1,16 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger export`: folders that `ledger-verify` accepts, made beside a running service and without one."""
 
+import hashlib
 import json
+import shutil
+import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.commands.outcomes import digests, done, post, refused, run_together
 from tests.ledgers import Ledger
-from tests.running import Service, eventually, read_json, run_ledger, run_verifier
+from tests.running import Service, eventually, run_ledger, run_verifier
 
-FILES = {"README.txt", "disclosures.jsonl", "entries.jsonl", "governing.jsonl", "ledger-verify.pyz", "manifest.json"}
+FILES = {
+    "README.txt",
+    "disclosures.jsonl",
+    "entries.jsonl",
+    "fields.jsonl",
+    "governing.jsonl",
+    "keys.jsonl",
+    "ledger-verify.pyz",
+    "manifest.note",
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +43,27 @@ def _verify(service: Service, folder: Path) -> str:
     return result.stdout
 
 
+def _manifest(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((folder / "manifest.note").read_text().split("\n")[0])
+    return manifest
+
+
 def test_export_everything(filled: Service, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "evidence"
     size = filled.size()
     output = done(run_ledger("export", "--out", str(folder), data=filled.settings))
-    origin = read_json(folder / "manifest.json")["origin"]
-    assert output == f"{folder}: entries 0 to {size - 1} of {origin}\n"
+    assert output == f"{folder}: entries 0 to {size - 1}, recorded at {size}\n"
     assert {path.name for path in folder.iterdir()} == FILES
+    assert [path.name for path in folder.parent.iterdir()] == ["evidence"]
     assert len((folder / "entries.jsonl").read_bytes().splitlines()) == size
     assert (folder / "disclosures.jsonl").read_bytes() == b""
-    assert read_json(folder / "manifest.json")["daily_root"] is not None
     assert "0 fields disclosed" in _verify(filled, folder)
+    # Nothing of it is left with the service, and the log says what was given out.
+    assert not list((filled.settings.data / "exports").glob("*/*"))
+    with filled.client() as client:
+        [entry] = client.get("/api/v1/events", params={"type": "evidence.exported", "limit": 1}).json()["items"]
+    digest = hashlib.sha256((folder / "manifest.note").read_bytes()).hexdigest()
+    assert (entry["leaf_index"], entry["data"]["manifest"], entry["data"]["actor"]) == (size, digest, "operator")
 
 
 def test_export_range(filled: Service, tmp_path: Path) -> None:
@@ -50,19 +73,110 @@ def test_export_range(filled: Service, tmp_path: Path) -> None:
         done(result)
     lines = (whole / "entries.jsonl").read_bytes().splitlines()
     assert (part / "entries.jsonl").read_bytes().splitlines() == lines[5:23]
-    manifest = read_json(part / "manifest.json")
-    assert (manifest["from"], manifest["to"]) == (5, 23)
+    assert (_manifest(part)["from"], _manifest(part)["to"]) == (5, 23)
+    assert _manifest(part)["daily_root"] is not None
     assert "entries 5 to 22" in _verify(filled, part)
 
 
-def test_export_disclose_all(filled: Service, tmp_path: Path) -> None:
-    folder = tmp_path / "evidence"
-    some = ("--disclose", "all", "--from", "4", "--to", "10")
-    done(run_ledger("export", "--out", str(folder), *some, data=filled.settings))
-    disclosed = [json.loads(line) for line in (folder / "disclosures.jsonl").read_bytes().splitlines()]
-    assert [line["index"] for line in disclosed] == list(range(4, 10))
-    # An event of these tests has two arguments and a principal.
-    assert "18 fields disclosed, 0 withheld" in _verify(filled, folder)
+def test_export_disclose(filled: Service, tmp_path: Path) -> None:
+    """An event of these tests has two arguments and a principal."""
+    some = ("--from", "4", "--to", "10")
+    rules = tmp_path / "rules.txt"
+    rules.write_text("# what the regulator asked for\n\ncall.reported /data/tool_args/amount\n  * /data/principal \n")
+    for disclose, shown in (("all", 18), ("none", 0), (str(rules), 12)):
+        folder = tmp_path / f"evidence-{shown}"
+        done(run_ledger("export", "--out", str(folder), "--disclose", disclose, *some, data=filled.settings))
+        disclosed = [json.loads(line) for line in (folder / "disclosures.jsonl").read_bytes().splitlines()]
+        assert [line["index"] for line in disclosed] == (list(range(4, 10)) if shown else [])
+        assert f"{shown} fields disclosed, {18 - shown} withheld" in _verify(filled, folder)
+    assert _manifest(tmp_path / "evidence-12")["disclose"] == [
+        "* /data/principal", "call.reported /data/tool_args/amount",
+    ]  # fmt: skip
+
+
+def test_export_formats(filled: Service, tmp_path: Path) -> None:
+    some = ("--from", "4", "--to", "10", "--disclose", "all")
+    for form, name in (("tar", "evidence.tar"), ("csv", "for-people"), ("json", "for-programs")):
+        done(run_ledger("export", "--out", str(tmp_path / name), "--format", form, *some, data=filled.settings))
+    assert {path.name for path in tmp_path.iterdir()} == {"evidence.tar", "for-people", "for-programs"}
+    assert (tmp_path / "evidence.tar").stat().st_mode & 0o777 == 0o600
+    _verify(filled, tmp_path / "evidence.tar")
+    for name, view in (("for-people", "view.csv"), ("for-programs", "view.json")):
+        assert {path.name for path in (tmp_path / name).iterdir()} == {"export.tar", view}
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o700
+        _verify(filled, tmp_path / name / "export.tar")
+        with tarfile.open(tmp_path / name / "export.tar") as archive:
+            manifest = archive.extractfile("ledger-export/manifest.note")
+            assert manifest is not None
+            digest = hashlib.sha256(manifest.read()).hexdigest()
+        assert digest in (tmp_path / name / view).read_text()
+
+
+def test_export_goes_on_where_it_was_cut_off(filled: Service, tmp_path: Path) -> None:
+    """What was fetched by then is not fetched again, and what was asked for differently is begun anew."""
+    order = {"from": 4, "to": 10, "disclose": "none", "format": "tar"}
+    with filled.client() as client:
+        status = client.post("/api/v1/audit/exports", json=order).json()
+        path = f"/api/v1/audit/exports/{status['export_id']}"
+        eventually(lambda: client.get(path).json()["status"] == "ready", "the export")
+        archive = client.get(f"{path}/export.tar").content
+    part = tmp_path / f".evidence.{status['export_id']}.part"
+    part.mkdir()
+    (part / "order.json").write_text(json.dumps(order))
+    # With its end made unreadable it could not have been fetched whole: the beginning is taken as it lies there.
+    (part / "export.tar").write_bytes(archive[:100_000])
+    command = ("export", "--out", str(tmp_path / "evidence"))
+    size = filled.size()
+    done(run_ledger(*command, "--from", "4", "--to", "10", data=filled.settings))
+    assert filled.size() == size, "no second export was made"
+    assert [path.name for path in tmp_path.iterdir()] == ["evidence"]
+    _verify(filled, tmp_path / "evidence")
+    # Cut off with another order, and with an export that is there no more.
+    for left in (order | {"to": 11}, order):
+        shutil.rmtree(tmp_path / "evidence")
+        part.mkdir()
+        (part / "order.json").write_text(json.dumps(left))
+        (part / "export.tar").write_bytes(b"x")
+        done(run_ledger(*command, "--from", "4", "--to", "10", data=filled.settings))
+        assert [path.name for path in tmp_path.iterdir()] == ["evidence"]
+        _verify(filled, tmp_path / "evidence")
+
+
+def test_export_damaged_on_its_way(filled: Service, tmp_path: Path) -> None:
+    order = {"from": 4, "to": 10, "disclose": "none", "format": "tar"}
+    with filled.client() as client:
+        status = client.post("/api/v1/audit/exports", json=order).json()
+        path = f"/api/v1/audit/exports/{status['export_id']}"
+        eventually(lambda: client.get(path).json()["status"] == "ready", "the export")
+    part = tmp_path / f".evidence.{status['export_id']}.part"
+    part.mkdir()
+    (part / "order.json").write_text(json.dumps(order))
+    (part / "export.tar").write_bytes(b"x")
+    command = ("export", "--out", str(tmp_path / "evidence"), "--from", "4", "--to", "10")
+    refused(run_ledger(*command, data=filled.settings), "did not arrive as it was made")
+    assert not (tmp_path / "evidence").exists()
+    done(run_ledger(*command, data=filled.settings))
+    _verify(filled, tmp_path / "evidence")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file"),
+        (b"", "has no rule"),
+        (b"# nothing\n", "has no rule"),
+        (b"\xff\xfe", "it is no text"),
+        (b"call.reported\n", "no rule: 'call.reported'"),
+        (b"".join(b"call.reported /data/x%d\n" % n for n in range(65)), "at most 64"),
+    ],
+)
+def test_export_wrong_rules(content: bytes | None, reason: str, filled: Service, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.txt"
+    if content is not None:
+        rules.write_bytes(content)
+    result = run_ledger("export", "--out", str(tmp_path / "evidence"), "--disclose", str(rules), data=filled.settings)
+    refused(result, reason)
+    assert not (tmp_path / "evidence").exists()
 
 
 def test_export_existing_target(filled: Service, tmp_path: Path) -> None:
@@ -74,39 +188,38 @@ def test_export_existing_target(filled: Service, tmp_path: Path) -> None:
 
 
 def test_export_empty_range(filled: Service, tmp_path: Path) -> None:
-    size = filled.size()
     base = ("export", "--out", str(tmp_path / "evidence"))
+    size = filled.size()
     for result in run_together((*base, "--from", "7", "--to", "7"), (*base, "--from", str(size)), data=filled.settings):
         refused(result, f"to <= {size}")
     assert not list(tmp_path.iterdir())
 
 
-def test_export_before_the_root_log_has_it(fresh_ledger: Ledger, tmp_path: Path) -> None:
-    """Without a service nothing is committed, and the export says what it lacks."""
+def test_export_without_a_service(fresh_ledger: Ledger, tmp_path: Path) -> None:
+    """The command commits to the root log itself, so that the export is as strong as any."""
     place, keys = fresh_ledger
-    result = run_ledger("export", "--out", str(tmp_path / "evidence"), data=place)
-    assert "entries 0 to 2" in done(result)
-    assert "not in the root log yet" in result.stderr
-    assert read_json(tmp_path / "evidence" / "manifest.json")["root"] is None
-    verified = run_verifier("export", str(tmp_path / "evidence"), "--key", keys["log_vkey"])
+    assert "entries 0 to 2, recorded at 3" in done(
+        run_ledger("export", "--out", str(tmp_path / "evidence"), data=place)
+    )
+    verified = run_verifier("export", str(tmp_path / "evidence"), "--root-key", keys["root_vkey"])
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert "tamper-detecting" in verified.stdout
+    assert "tamper-evident" in verified.stdout
+    assert "complete, 0 fields disclosed, 1 withheld" in verified.stdout
 
 
 def test_export_after_the_service_equals_export_beside_it(fresh_ledger: Ledger, tmp_path: Path) -> None:
     beside, after = tmp_path / "beside", tmp_path / "after"
-    with Service(*fresh_ledger, "--root-interval", "0.05") as service:
+    with Service(*fresh_ledger, "--root-interval", "50") as service:
         post(service, service.create_key()["key"], "one", "two", "three")
+        done(run_ledger("root", "close", data=service.settings))
         size = service.size()
-
-        def committed() -> bool:
-            with service.client(verify=False) as client:
-                [item] = client.get("/api/v1/events", params={"limit": 1}).json()["items"]
-                return client.get(f"/api/v1/receipts/{item['event_id']}").json()["root"] is not None
-
-        eventually(committed, "the root log to commit the head")
         done(run_ledger("export", "--out", str(beside), "--to", str(size), data=service.settings))
         service.kill()
     done(run_ledger("export", "--out", str(after), "--to", str(size), data=service.settings))
     _verify(service, after)
-    assert digests(after) == digests(beside)
+    # The root log went on meanwhile: it committed to the head with the first export's own entry.
+    changed = {"manifest.note", "keys.jsonl"}
+    for name in FILES - changed:
+        assert (after / name).read_bytes() == (beside / name).read_bytes(), name
+    before, now = _manifest(beside), _manifest(after)
+    assert {name for name in before if before[name] != now[name]} <= {"root", "files"}

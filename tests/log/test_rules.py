@@ -30,6 +30,19 @@ BY_TYPE["disclosure.erased"] = {
         "legal_basis": "GDPR Art. 17(1)(b)",
     },
 }
+BY_TYPE["evidence.exported"] = BY_TYPE["log.created"] | {
+    "type": "evidence.exported",
+    "subject": "e-1",
+    "data": {
+        "v": 1,
+        "export_id": "e-1",
+        "from": 3,
+        "to": 7,
+        "disclose": ["* /data/reason", "call.reported /data/tool_args/*"],
+        "manifest": "0" * 64,
+        "actor": "key:k1",
+    },
+}
 SPARE = "example.com/log/x+d6a07a85+AVnH9nW9bRkKR4bqzTnsEDNcH7yZ8k0Nl0W2xo1Rj0bB"
 
 LATE = "2999-12-31"
@@ -68,6 +81,19 @@ CHANGES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("day.closed", {"date": "20260301"}, {"subject": "20260301"}),
     ("day.closed", {"previous": LATE}, {}),
     ("day.closed", {"previous": "yesterday"}, {}),
+    ("evidence.exported", {"disclose": ["b.c *", "a.b *"]}, {}),
+    ("evidence.exported", {"disclose": ["a.b *", "a.b *"]}, {}),
+    ("evidence.exported", {"disclose": ["a.b"]}, {}),
+    ("evidence.exported", {"disclose": ["a.b  *"]}, {}),
+    ("evidence.exported", {"disclose": [1]}, {}),
+    ("evidence.exported", {"disclose": "none"}, {}),
+    ("evidence.exported", {"disclose": [f"a.b /data/x{i}" for i in range(100, 165)]}, {}),
+    ("evidence.exported", {"from": 7}, {}),
+    ("evidence.exported", {"to": 3}, {}),
+    ("evidence.exported", {"from": -1}, {}),
+    ("evidence.exported", {"manifest": "0" * 63}, {}),
+    ("evidence.exported", {"manifest": "A" * 64}, {}),
+    ("evidence.exported", {"export_id": ""}, {"subject": ""}),
     ("disclosure.erased", {"ranges": []}, {}),
     ("disclosure.erased", {"ranges": [[2, 2]]}, {}),
     ("disclosure.erased", {"ranges": [[2, 3], [3, 4]]}, {}),

@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from tests.postgres import PostgresServer
-from tests.running import Service, event, run_ledger
+from tests.running import Service, event, eventually, run_ledger
 from tests.web.asking import API
 
 CALLERS = ("owner", "auditor", "agent", "nobody")
@@ -64,11 +65,20 @@ class Contract:
         with service.client() as owner:
             self._date = owner.post(f"{API}/transparency/roots").raise_for_status().json()["date"]
             owner.post(f"{API}/transparency/verify").raise_for_status()
+            self._export_id = self._export(owner)
         [item] = reported.json()["items"]
         self._event_id, self._leaf_index = item["event_id"], item["leaf_index"]
         self._numbers = count()
         self._schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
         self._schema.config.output.truncation.enabled = False
+
+    @staticmethod
+    def _export(owner: httpx.Client) -> str:
+        """The id of an export that is ready."""
+        status = owner.post(f"{API}/audit/exports", json={"to": 2}).raise_for_status().json()
+        path = f"{API}/audit/exports/{status['export_id']}"
+        eventually(lambda: owner.get(path).json()["status"] == "ready", "an export")
+        return str(status["export_id"])
 
     @property
     def shared(self) -> bool:
@@ -114,6 +124,10 @@ class Contract:
     def _name_something(self, case: Case) -> None:
         """Names that a generator never guesses: of what is there, instead of what is not."""
         known: dict[str, Any] = {"event_id": self._event_id, "date": self._date}
+        known |= {"export_id": self._export_id, "name": "export.tar"}
+        if case.method == "DELETE" and "export_id" in case.path_parameters:
+            with self._service.client() as owner:
+                known["export_id"] = self._export(owner)
         if "key_id" in case.path_parameters:
             known["key_id"] = self._service.create_key()["id"]
         for name in case.path_parameters:
