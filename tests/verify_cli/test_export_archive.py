@@ -85,7 +85,6 @@ ARCHIVES: dict[str, Callable[[Files], Files]] = {
     "one more": lambda files: [*files, ("x", b"")],
     "one twice": lambda files: [*files[:3], files[2], *files[3:]],
     "another order": lambda files: files[::-1],
-    "empty": lambda files: [],
 }
 
 

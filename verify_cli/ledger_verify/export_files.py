@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import BinaryIO, Callable
 
 from ledger_verify.errors import CannotTellError, MalformedError, VerificationError, step
@@ -28,7 +29,7 @@ LISTED_FILES = ("README.txt", DISCLOSURES, ENTRIES, FIELDS, GOVERNING, KEYS, "le
 MAX_MANIFEST_BYTES = 64_000
 _OLD_MANIFEST = "manifest.json"
 _STEPS = {ENTRIES: "step 3", DISCLOSURES: "step 5", GOVERNING: "step 7", KEYS: "step 8", FIELDS: "step 9"}
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
 
 
 class ExportFiles:
@@ -73,16 +74,25 @@ class DigestedFile:
 
     def lines(self, limit: int) -> Iterator[bytes]:
         """The lines without their newlines, each of at most `limit` bytes."""
-        for line in self._read(lambda file: file.readline(limit + 2)):
-            if len(line.rstrip(b"\n")) > limit:
+        for batch in self.batches(limit):
+            yield from batch
+
+    def batches(self, limit: int) -> Iterator[list[bytes]]:
+        """The same, as many at once as were read."""
+        rest = b""
+        for part in self._read(lambda file: file.read(_CHUNK)):
+            lines = (rest + part).split(b"\n")
+            rest = lines.pop()
+            if len(rest) > limit or max(map(len, lines), default=0) > limit:
+                yield [*takewhile(lambda line: len(line) <= limit, lines)]
                 if self._name == DISCLOSURES:  # the format sets no limit here
                     raise CannotTellError(f"{self._name} has a line of more than {limit} bytes")
                 with step(_STEPS[self._name]):
                     raise MalformedError(f"{self._name} has a line of more than {limit} bytes")
-            if not line.endswith(b"\n"):
-                with step(_STEPS[self._name]):
-                    raise MalformedError(f"{self._name}: the last line has no newline")
-            yield line[:-1]
+            yield lines
+        if rest:
+            with step(_STEPS[self._name]):
+                raise MalformedError(f"{self._name}: the last line has no newline")
 
     def _read(self, read: Callable[[BinaryIO], bytes]) -> Iterator[bytes]:
         digest, size = hashlib.sha256(), 0

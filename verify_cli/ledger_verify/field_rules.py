@@ -2,7 +2,7 @@
 """What each field of a known event may hold (spec/events.md), and what any field may hold (entry.md, E5).
 
 A rule takes a value and its name and raises `MalformedError` if the value does not fit. Rules look at one field; the few
-conditions between fields of one event stand in `_BETWEEN_FIELDS`, one function for a type.
+conditions between fields of one event stand in `BETWEEN_FIELDS`, one function for a type.
 
 Commitments are collected by JSON Pointer on the way, because finding them is the same walk as checking them.
 """
@@ -58,7 +58,7 @@ def check_known(kind: catalogue.EventType, event_type: str, data: dict[str, obje
             raise VerificationError(f"a commitment stands in an open field (S3): {pointer}")
         else:
             _RULES[rule](value, pointer)
-    between = _BETWEEN_FIELDS.get(event_type)
+    between = BETWEEN_FIELDS.get(event_type)
     if between is not None:
         between(data)
     return commitments
@@ -122,6 +122,18 @@ def _walk(value: object, pointer: str, commitments: Commitments) -> None:
 def _text(value: object, what: str) -> None:
     if _TEXT.fullmatch(shapes.string(value, what)) is None:
         raise MalformedError(f"{what} is not 1 to 200 characters of printable ASCII", got=value)
+
+
+CHOICES = {
+    "grounds": ("subject_request", "retention_expired", "legal_order", "other"),
+    "verdict": ("allow", "deny", "would_deny", "pending", "warn", "redact"),
+    "mode": ("enforce", "observe"),
+    "env": ("production", "staging", "development"),
+    "key_env": ("production", "staging", "development", "all"),
+    "role": ("owner", "auditor", "agent"),
+    "log_kind": ("root", "tenant"),
+    "entry_rule": ("strict-jcs/v1",),
+}
 
 
 def _one_of(*choices: str) -> Callable[[object, str], None]:
@@ -222,14 +234,7 @@ _RULES: dict[str, Callable[[object, str], object]] = {
     "ranges": _ranges,
     "pointers": _pointers,
     "rules": disclosure_rules,
-    "grounds": _one_of("subject_request", "retention_expired", "legal_order", "other"),
-    "verdict": _one_of("allow", "deny", "would_deny", "pending", "warn", "redact"),
-    "mode": _one_of("enforce", "observe"),
-    "env": _one_of("production", "staging", "development"),
-    "key_env": _one_of("production", "staging", "development", "all"),
-    "role": _one_of("owner", "auditor", "agent"),
-    "log_kind": _one_of("root", "tenant"),
-    "entry_rule": _one_of("strict-jcs/v1"),
+    **{name: _one_of(*choices) for name, choices in CHOICES.items()},
 }
 
 
@@ -267,7 +272,7 @@ def _exported(data: dict[str, object]) -> None:
         raise MalformedError("an export of no entries", got=end, want=f"over {start}")
 
 
-_BETWEEN_FIELDS: dict[str, Callable[[dict[str, object]], None]] = {
+BETWEEN_FIELDS: dict[str, Callable[[dict[str, object]], None]] = {
     catalogue.GENESIS: _genesis,
     "log.created": _announced_key,
     "signing_key.rotated": _rotation,

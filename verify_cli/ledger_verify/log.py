@@ -16,9 +16,9 @@ from ledger_verify.checkpoint import Checkpoint, parse_checkpoint
 from ledger_verify.errors import CannotTellError, VerificationError, step
 from ledger_verify.log_files import LogFiles, Source
 from ledger_verify.log_state import LogState
-from ledger_verify.merkle import leaf_hash
+from ledger_verify.merkle import leaf_hash, perfect_root
 from ledger_verify.sequence import ANY, DETECT, LEDGER, EntrySequence, claims_to_be_ours
-from ledger_verify.tiles import WIDTH, RightEdge, Tile, perfect_root, tile_of
+from ledger_verify.tiles import WIDTH, RightEdge, Tile, tile_of
 from ledger_verify.trust import Signed, TrustedKeys, verify_signatures
 
 _ALTERED = "was changed on its way or after it was hashed. Fetch it again from the log's own server, and run this again"

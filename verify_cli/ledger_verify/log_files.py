@@ -14,9 +14,9 @@ from typing import Protocol
 from ledger_verify.canonical import decode_utf8
 from ledger_verify.encodings import HASH_BYTES
 from ledger_verify.errors import CannotTellError, MalformedError
-from ledger_verify.merkle import CompactRange, cover
+from ledger_verify.merkle import CompactRange, cover, perfect_root
 from ledger_verify.note import MAX_NOTE_BYTES
-from ledger_verify.tiles import HEIGHT, MAX_BUNDLE_BYTES, WIDTH, Tile, parse_bundle, parse_tile, perfect_root, tile_of
+from ledger_verify.tiles import HEIGHT, MAX_BUNDLE_BYTES, WIDTH, Tile, parse_bundle, parse_tile, tile_of
 
 _KEPT_TILES = 64
 

@@ -20,6 +20,7 @@ holds and a `VerificationError` when it does not.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 
 from ledger_verify.encodings import HASH_BYTES, MAX_INDEX
 from ledger_verify.errors import VerificationError
@@ -146,6 +147,14 @@ def cover(start: int, end: int) -> list[int]:
     return levels
 
 
+def perfect_root(hashes: Iterable[bytes]) -> bytes:
+    """Root hash over 2^k hashes."""
+    row, sha256 = list(hashes), hashlib.sha256
+    while len(row) > 1:
+        row = [sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2])]
+    return row[0]
+
+
 class CompactRange:
     """The leaves [0, size) as the root hashes of their maximal aligned perfect subtrees, at most 63 hashes.
 
@@ -165,6 +174,13 @@ class CompactRange:
             position >>= 1
         self._hashes.append(subtree_hash)
         self.size += 1 << level
+
+    def extend(self, leaf_hashes: Sequence[bytes]) -> None:
+        """Append leaves, by whole subtrees where they fill some."""
+        start, end = self.size, self.size + len(leaf_hashes)
+        for level in cover(start, end):
+            at = self.size - start
+            self.append(perfect_root(leaf_hashes[at : at + (1 << level)]), level)
 
     def root(self) -> bytes:
         """Root hash of the tree over [0, size): the subtrees folded from the right."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ledger_verify.encodings import HASH_BYTES
 from ledger_verify.errors import MalformedError
-from ledger_verify.merkle import CompactRange, node_hash
+from ledger_verify.merkle import CompactRange, perfect_root
 
 WIDTH = 256
 HEIGHT = 8
@@ -80,14 +80,6 @@ def parse_bundle(raw: bytes, tile: Tile) -> list[bytes]:
     if len(entries) != tile.width:
         raise MalformedError(f"{tile.path} has too few entries", got=len(entries), want=tile.width)
     return entries
-
-
-def perfect_root(hashes: Iterable[bytes]) -> bytes:
-    """Root hash over 2^k hashes."""
-    row = list(hashes)
-    while len(row) > 1:
-        row = [node_hash(row[i], row[i + 1]) for i in range(0, len(row), 2)]
-    return row[0]
 
 
 class RightEdge:
