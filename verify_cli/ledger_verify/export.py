@@ -40,6 +40,9 @@ Visit = Callable[[int, Entry, "dict[str, Disclosure]"], None]
 be used before `verify_export` has returned: that nothing is missing is known at the end.
 """
 
+Begin = Callable[[int, Chain], None]
+"""Is told, before the first entry is shown, where the range starts, and the chain with the governing entries before."""
+
 
 class Export(NamedTuple):
     """An export whose steps all hold; `signed` says under which trusted keys."""
@@ -61,7 +64,7 @@ class Export(NamedTuple):
     signed: Signed
 
 
-def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None) -> Export:
+def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None, begin: Begin | None = None) -> Export:
     """Verify an export, a folder or an archive. Raises CannotTellError if it cannot be read."""
     files = ExportFiles.of(path)
     manifest = read_manifest(files.manifest())
@@ -78,7 +81,9 @@ def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None) -> E
 
     history = read_key_history(listed(KEYS), manifest, root)
     # Step 7 before the entries, since it says what was erased of them.
-    chain = read_chain(listed(GOVERNING), manifest)
+    chain = read_chain(listed(GOVERNING), manifest, keep_before=begin is not None)
+    if begin is not None:
+        begin(manifest.start, chain)
     for name in manifest.files:
         if name not in (ENTRIES, DISCLOSURES, GOVERNING, KEYS, FIELDS):
             for _ in listed(name).chunks():
@@ -109,7 +114,8 @@ class _Entries:
         self.types: dict[str, int] = {}
         self.states = dict.fromkeys(STATES, 0)
         self.digests: set[bytes] = set()
-        self.sequence = EntrySequence(manifest.checkpoint.origin, manifest.start)
+        known = (chain.last_before,) if manifest.start else ()
+        self.sequence = EntrySequence(manifest.checkpoint.origin, manifest.start, governing=known)
         self._manifest = manifest
         self._tree = CompactRange()
         self._chain = chain
