@@ -112,6 +112,8 @@ ELSEWHERE = {
     "read_leaf": "within read_foreign_leaf",
     "read_disclosure": "within read_foreign_disclosure",
     "parse_root_member": "within verify_receipt",
+    "parse_pattern": "within parse_claims",
+    "parse_place": "within parse_claims",
     "parse_shared_entry": "within verify_receipt",
     "parse_jcs_file": "within verify_receipt",
     "parse_jcs_carefully": "held against parse_jcs in tests/verify_cli/test_receipt_heads.py",

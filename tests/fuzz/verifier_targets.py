@@ -6,6 +6,7 @@ import json
 from ledger_verify import (
     canonical,
     checkpoint,
+    claims,
     consistency,
     cosignature,
     disclosure,
@@ -84,6 +85,16 @@ CONSISTENCY = json.dumps({
     "origin": "example.com/log/a", "from": 2, "to": 3, "root1": HASH_TEXT, "root2": HASH_TEXT,
     "consistency_path": [HASH_TEXT, HASH_TEXT],
 }).encode()  # fmt: skip
+CLAIMS = json.dumps({
+    "format": "ledger-claims/v1",
+    "claims": [
+        {"name": "a", "never": {"type": "call.reported", "verdict": ["allow", "warn"], "agent_id": "x"}},
+        {"name": "b", "always": {"key_id": {"same": "k"}, "/data/reason": {"exists": True}},
+         "earlier": {"type": "key.created", "key_id": {"same": "k"}}, "at_least": 1, "distinct": "role"},
+        {"name": "c", "count": {"/data/tool_args/amount": {"at_least": 5, "at_most": 9}, "subject": {"same": "s"}},
+         "is": 3, "between": {"after": {"type": "key.created", "subject": {"same": "s"}}, "before": 17}},
+    ],
+}).encode()  # fmt: skip
 
 TARGETS = (
     Target("verifier_base64url", Parser(text(lambda given: encodings.decode_base64url(given, "it")), ERRORS),
@@ -106,6 +117,7 @@ TARGETS = (
     Target("verifier_manifest", Parser(_manifest, ERRORS), seeds.manifests()),
     Target("verifier_policy", Parser(policy.parse_policy, ERRORS), (POLICY, b"quorum none\n")),
     Target("verifier_cosigner", Parser(text(cosignature.parse_cosigner), ERRORS), seeds.vkeys()),
+    Target("verifier_claims", Parser(claims.parse_claims, ERRORS), (CLAIMS,)),
     Target("verifier_consistency", Parser(consistency.parse_consistency_proof, ERRORS), (CONSISTENCY,)),
     Target("verifier_json", Parser(lambda data: canonical.parse_json(data, "it"), ERRORS), (CONSISTENCY,)),
     Target("verifier_tile", Parser(lambda data: tiles.parse_tile(data, TILE), ERRORS), (bytes(96), bytes(64), b"")),

@@ -82,9 +82,9 @@ def test_commands_of_the_tour(service: Service, folder: Path) -> None:
     output = _type(service, folder, _block("ledger keys create"))
     assert output.startswith("lk_production_")
     assert output.count("ok ") == 2
-    blocks = [block for block in _blocks() if block.startswith("python3 ledger-verify.pyz")]
+    blocks = [block for block in _blocks() if block.startswith(("python3 ledger-verify.pyz", "echo '{"))]
     verified = "".join(_type(service, folder, block) for block in blocks)
-    assert verified.count("OK  ") == "\n".join(blocks).count("ledger-verify.pyz")
+    assert verified.count("OK  ") == "\n".join(blocks).count("ledger-verify.pyz ")
 
 
 def test_commands_of_the_start() -> None:

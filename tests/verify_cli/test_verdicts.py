@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from .claim_log import write_claims
 from .conftest import REPOSITORY
 from .log_places import SIGNER, any_log, write_log
 from .test_consistency import answer_bytes, note
@@ -43,11 +44,13 @@ def commands(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     }.items():
         (folder / name).write_bytes(content)
     world.export(folder / "export", 4, 20)
+    write_claims(folder / "claims", {"never": {"verdict": "deny"}})
     write_log(folder / "log", any_log(70))
     write_log(folder / "forked", forked_log(70, 2))
     calls = {
         "receipt": ["receipt", "receipt", *log],
         "export": ["export", "export", *log],
+        "claim": ["claim", "claims", "export", *log],
         "root": ["root", "day", *root],
         "proof": ["proof", "proof", *log],
         "consistency": ["consistency", "answer", "--old", str(folder / "old"), "--new", str(folder / "new"), *key],
@@ -91,3 +94,16 @@ def test_failure_has_a_reason_and_a_fork_its_heads(commands: dict[str, list[str]
         code, said = run([command, str(tmp_path / "junk"), "--json"])
         [result] = json.loads(said)["results"]
         assert code == 1 and set(result) == {"file", "verdict", "tier", "reason"}
+
+
+def test_explain_has_the_members_of_the_fitting_command(commands: dict[str, list[str]]) -> None:
+    kinds = {"root": "day document", "proof": "tlog-proof", "equivocation": "proof of equivocation"}
+    for command in ("receipt", "export", "root", "proof", "log", "equivocation"):
+        code, said = run(["explain", *commands[command][1:], "--json"])
+        [result] = json.loads(said)["results"]
+        assert code == 0 and result["recognised"] == kinds.get(command, command)
+        assert set(result) == ROWS[command] | {"file", "verdict", "tier", "recognised", "explanation"}, command
+        assert list(result["explanation"]) == ["checked", "meaning", "not_checked", "next"]
+    place, key = commands["pin add"][2], commands["log"][2:]
+    [result] = json.loads(run(["explain", place, *key, "--json"])[1])["results"]
+    assert set(result) == ROWS["consistency"] - {"previous"} | {"file", "verdict", "tier", "recognised", "explanation"}

@@ -3,7 +3,7 @@
 
     0  verified
     1  not verified
-    2  could not tell: wrong usage, a file that cannot be read
+    2  could not tell: wrong usage, a file that cannot be read, a value that is withheld
     3  self-consistent only: everything fits together, but no trusted key was given that applies
 
 Of several files, one that is not verified decides; then one that could not be told; then one that is self-consistent only.
@@ -39,7 +39,7 @@ _EXIT_CODES = """\
 exit codes:
   0  verified
   1  not verified
-  2  could not tell (wrong usage, a file that cannot be read)
+  2  could not tell (wrong usage, a file that cannot be read, a value that is withheld)
   3  self-consistent only (no trusted key was given that applies)
 """
 
@@ -90,14 +90,15 @@ def _run(arguments: Sequence[str]) -> int:
             outcome = report.against_earlier(found, heads)
             outcomes.append(outcome)
             if not options.json:
-                print(report.line(outcome), file=sys.stderr if outcome.verdict == CANNOT_TELL else sys.stdout)
+                stream = sys.stderr if outcome.verdict == CANNOT_TELL else sys.stdout
+                print("\n".join([report.line(outcome), *report.explanation(outcome)]), file=stream)
     if options.json:
         print(json.dumps(report.as_object(outcomes), indent=2))
         for outcome in outcomes:
             if outcome.verdict == CANNOT_TELL:
                 _talk(report.line(outcome))
     elif len(outcomes) > 1:
-        print(report.summary(outcomes))
+        print(report.summary(outcomes, options.things))
     if any(outcome.verdict == SELF_CONSISTENT for outcome in outcomes):
         _talk("self-consistent only: no given key applies, so anybody could have made this. Give --key or --root-key")
     return report.exit_code(outcomes)
@@ -159,7 +160,7 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, comma
         if option in command.trust:
             parser.add_argument(option, **words)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.set_defaults(questions=command.questions)
+    parser.set_defaults(questions=command.questions, things=command.things)
 
 
 def _talk(message: str) -> None:

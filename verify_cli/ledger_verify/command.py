@@ -31,6 +31,7 @@ class Command(NamedTuple):
     arguments: Callable[[argparse.ArgumentParser], None]
     questions: Callable[[Options, TrustedKeys], Iterable[Question]]
     trust: tuple[str, ...] = ("--key", "--root-key", "--policy")
+    things: str = "files"  # what the results are about, where there are several
 
 
 def shown_place(place: str) -> str:

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 
 from ledger_verify import outcomes
 from ledger_verify.command import Command, Options, Question, add, files, shown_place
+from ledger_verify.errors import CannotTellError, VerificationError
 from ledger_verify.files import read_file
 from ledger_verify.pin_commands import PIN_COMMANDS
 from ledger_verify.receipt import verify_receipt
-from ledger_verify.report import Outcome
+from ledger_verify.report import Outcome, failure
 from ledger_verify.sequence import ANY, DETECT, LEDGER
-from ledger_verify.trust import TrustedKeys
+from ledger_verify.trust import CANNOT_TELL, TrustedKeys
 
 
 def _receipt(options: Options, keys: TrustedKeys) -> Iterable[Question]:
@@ -39,6 +40,35 @@ def _root(options: Options, keys: TrustedKeys) -> Iterable[Question]:
 
     [file] = options.files
     yield file, lambda: outcomes.day_outcome(file, verify_day_file(read_file(file), keys))
+
+
+def _claim_arguments(parser: argparse.ArgumentParser) -> None:
+    add(parser, "claims", metavar="CLAIMS", help="a file with claims (spec/claims.md)")
+    add(parser, "path", metavar="EXPORT", help="the complete range that they are held against")
+
+
+def _claim(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    from ledger_verify.claim_judges import Judges
+    from ledger_verify.claim_outcomes import claim_outcomes
+    from ledger_verify.claims import MAX_CLAIMS_BYTES, parse_claims
+    from ledger_verify.export import verify_export
+
+    def answer() -> list[Outcome]:
+        try:
+            judges = Judges(parse_claims(read_file(options.claims, MAX_CLAIMS_BYTES, "the claims file")))
+        except (VerificationError, CannotTellError) as error:  # of the reader's own file, which is no evidence
+            return [failure(options.claims, CANNOT_TELL, f"the claims file is unusable: {error}")]
+        export = verify_export(options.path, keys, judges.visit, judges.begin)
+        return claim_outcomes(options.path, export, judges.findings(export.end))
+
+    yield options.path, answer
+
+
+def _explain(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    from ledger_verify.explain import explain
+
+    [file] = options.files
+    yield file, lambda: explain(file, keys)
 
 
 def _proof_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +168,27 @@ COMMANDS = (
         files("PATH", many=False),
         _export,
         trust=("--key", "--root-key"),
+    ),
+    Command(
+        "claim",
+        "hold claims against a complete range: that nothing, everything, or so much of it is of a kind",
+        """\
+  ledger-verify claim --key "$LOG_VKEY" --root-key "$ROOT_VKEY" claims.json export-2026-11/
+""",
+        _claim_arguments,
+        _claim,
+        trust=("--key", "--root-key"),
+        things="claims",
+    ),
+    Command(
+        "explain",
+        "say in words what is checked of any evidence, what that means, and what it leaves open",
+        """\
+  ledger-verify explain --key "$LOG_VKEY" --root-key "$ROOT_VKEY" receipt.json
+  ledger-verify explain --key "$LOG_VKEY" --root-key "$ROOT_VKEY" export-2026-11/
+""",
+        files("FILE|EXPORT", many=False),
+        _explain,
     ),
     Command(
         "root",

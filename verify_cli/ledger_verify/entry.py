@@ -37,6 +37,8 @@ class Entry(NamedTuple):
     data: dict[str, object]
     known: catalogue.EventType | None
     commitments: dict[str, str]  # JSON Pointer from the entry's root → digest
+    subject: str | None
+    time: str | None
 
 
 def parse_entry(text: str, what: str = "the entry") -> Entry:
@@ -50,8 +52,10 @@ def parse_entry(text: str, what: str = "the entry") -> Entry:
     check_uuid7(event_id, f"{what}: id")
     recordedat = shapes.string(event["recordedat"], f"{what}: recordedat")
     check_time(recordedat, f"{what}: recordedat")
+    time = None
     if "time" in event:
-        check_time(shapes.string(event["time"], f"{what}: time"), f"{what}: time")
+        time = shapes.string(event["time"], f"{what}: time")
+        check_time(time, f"{what}: time")
     source = shapes.string(event["source"], f"{what}: source")
     field_rules.check_origin(source, f"{what}: source")
     event_type = shapes.string(event["type"], f"{what}: type")
@@ -66,10 +70,12 @@ def parse_entry(text: str, what: str = "the entry") -> Entry:
     commitments = field_rules.check_unknown(data) if known is None else field_rules.check_known(known, event_type, data)
     if len(set(commitments.values())) != len(commitments):
         raise VerificationError(f"{what}: one commitment stands in two fields (S5)")
-    _check_subject(event, data, known, what)
+    subject = _check_subject(event, data, known, what)
     if event_type == catalogue.GENESIS and known is not None and data["origin"] != source:
         raise MalformedError(f"{what}: the genesis is of another log", got=data["origin"], want=source)
-    return Entry(text, leaf_hash(raw), event_id, source, event_type, version, recordedat, data, known, commitments)
+    return Entry(
+        text, leaf_hash(raw), event_id, source, event_type, version, recordedat, data, known, commitments, subject, time
+    )
 
 
 @lru_cache(maxsize=64)
@@ -103,19 +109,21 @@ def check_position(entry: Entry, index: int) -> None:
 
 def _check_subject(
     event: dict[str, object], data: dict[str, object], known: catalogue.EventType | None, what: str
-) -> None:
-    """events.md, column "subject": the field that `subject` repeats, or no subject at all."""
+) -> str | None:
+    """events.md, column "subject": the field that `subject` repeats, or no subject at all. Returns it."""
     if known is None:
-        if "subject" in event and not shapes.string(event["subject"], f"{what}: subject"):
+        subject = shapes.string(event["subject"], f"{what}: subject") if "subject" in event else None
+        if subject == "":
             raise MalformedError(f"{what}: subject is empty")
-        return
+        return subject
     if known.subject is None:
         if "subject" in event:
             raise MalformedError(f"{what}: an event of this type has no subject")
-        return
+        return None
     if event.get("subject") != data[known.subject]:
         raise MalformedError(
             f"{what}: subject is not the event's {known.subject}",
             got=event.get("subject", "nothing"),
             want=data[known.subject],
         )
+    return shapes.string(event["subject"], f"{what}: subject")

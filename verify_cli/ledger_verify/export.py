@@ -8,7 +8,7 @@ entries themselves.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from ledger_verify.checkpoint import Checkpoint
 from ledger_verify.day import Day
@@ -21,6 +21,9 @@ from ledger_verify.key_history import LogKey, read_key_history
 from ledger_verify.manifest import read_manifest
 from ledger_verify.receipt import verify_daily_root, verify_log_signature, verify_root
 from ledger_verify.trust import Signed, TrustedKeys
+
+Begin = Callable[[int, Chain], None]
+"""Is told, before the first entry is shown, where the range starts, and the chain with the governing entries before."""
 
 
 class Export(NamedTuple):
@@ -43,7 +46,7 @@ class Export(NamedTuple):
     signed: Signed
 
 
-def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None) -> Export:
+def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None, begin: Begin | None = None) -> Export:
     """Verify an export, a folder or an archive. Raises CannotTellError if it cannot be read."""
     files = ExportFiles.of(path)
     manifest = read_manifest(files.manifest())
@@ -60,7 +63,9 @@ def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None) -> E
 
     history = read_key_history(listed(KEYS), manifest, root)
     # Step 7 before the entries, since it says what was erased of them.
-    chain = read_chain(listed(GOVERNING), manifest)
+    chain = read_chain(listed(GOVERNING), manifest, keep_before=begin is not None)
+    if begin is not None:
+        begin(manifest.start, chain)
     for name in manifest.files:
         if name not in (ENTRIES, DISCLOSURES, GOVERNING, KEYS, FIELDS):
             for _ in listed(name).chunks():

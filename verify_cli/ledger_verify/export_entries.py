@@ -43,7 +43,8 @@ class ExportEntries:
     def __init__(self, manifest: Manifest, chain: Chain, visit: Visit | None) -> None:
         self.types: dict[str, int] = {}
         self.states = dict.fromkeys(STATES, 0)
-        self.sequence = EntrySequence(manifest.checkpoint.origin, manifest.start)
+        known = (chain.last_before,) if manifest.start else ()
+        self.sequence = EntrySequence(manifest.checkpoint.origin, manifest.start, governing=known)
         self._manifest = manifest
         self._tree = CompactRange()
         self._chain = chain

@@ -71,6 +71,15 @@ def check_unknown(data: dict[str, object]) -> Commitments:
     return commitments
 
 
+def may_hold(rule: str, value: object) -> bool:
+    """Whether an open field with that rule can have the value at all."""
+    try:
+        _RULES[rule](value, "it")
+    except VerificationError:
+        return False
+    return True
+
+
 def is_commitment(value: object) -> bool:
     return isinstance(value, dict) and SEALED in value
 

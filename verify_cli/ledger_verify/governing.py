@@ -3,7 +3,7 @@
 
 Each governing entry names the one before it, and the first is the genesis. So with the last of them the whole chain is
 fixed: none can be left out without breaking it, wherever the exported range begins and ends. What it says of erasures is
-kept; of the others only those in the range are, to be held against its entries.
+kept; of the others only those in the range are, to be held against its entries. Whoever asks is given those before the range.
 """
 
 from __future__ import annotations
@@ -34,27 +34,42 @@ class Erasure(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """The chain as far as the checkpoint goes. `in_range` has the indexes of those in the exported range."""
+    """The chain as far as the checkpoint goes. `in_range` has the indexes of those in the exported range.
+
+    `last_before` is the index of the last one before the range, or -1. `before_is_whole` says that none can be missing
+    there: each names the one before it, up to one that stands in the range or after it.
+    """
 
     entries: int
     last: int
     in_range: set[int]
     erasures: list[Erasure]
+    before: list[tuple[int, Entry]]
+    last_before: int
+    before_is_whole: bool
 
     def erased(self, index: int, pointer: str) -> bool:
         return any(erasure.names(index, pointer) for erasure in self.erasures)
 
 
-def read_chain(file: DigestedFile, manifest: Manifest) -> Chain:
-    """Step 7: every line of governing.jsonl."""
-    count, last = 0, -1
+def read_chain(file: DigestedFile, manifest: Manifest, keep_before: bool = False) -> Chain:
+    """Step 7: every line of governing.jsonl. `keep_before` asks for the entries before the range."""
+    count, last, last_before = 0, -1, -1
     in_range: set[int] = set()
     erasures: list[Erasure] = []
+    before: list[tuple[int, Entry]] = []
+    linked, before_is_whole = True, manifest.start == 0
     for line in file.lines(MAX_LINE_BYTES):
         with step("step 7"):
             index, entry = read_proven_entry(line, GOVERNING, manifest.checkpoint, last)
             with step(f"entry {index}"):
                 _check_link(index, entry, last)
+            linked = linked and entry.known is not None  # nobody looked at the as_of of the others
+            if index < manifest.start:
+                last_before = index
+                before += [(index, entry)] * keep_before
+            elif linked:
+                before_is_whole = True
             if manifest.start <= index < manifest.end:
                 in_range.add(index)
             if entry.type == catalogue.ERASED and entry.known is not None:
@@ -67,7 +82,7 @@ def read_chain(file: DigestedFile, manifest: Manifest) -> Chain:
     concerned = [
         erasure for erasure in erasures if erasure.starts[0] < manifest.end and erasure.ends[-1] > manifest.start
     ]
-    return Chain(count, last, in_range, concerned)
+    return Chain(count, last, in_range, concerned, before, last_before, before_is_whole)
 
 
 def _check_link(index: int, entry: Entry, last: int) -> None:

@@ -209,6 +209,18 @@ def proof_outcome(file: str, proof: Proof) -> Outcome:
     return _outcome(file, proof.signed.tier, sentence, details)
 
 
+def checkpoint_outcome(file: str, checkpoint: Checkpoint, signed: Signed) -> Outcome:
+    details: dict[str, object] = {
+        **_head(checkpoint),
+        "checked": ["signature"] * (signed.tier is not None),
+        "signed_by": _signers(signed),
+        "cosigned_by": _cosigners(signed),
+        "notes": [],
+    }
+    sentence = f"{checkpoint.tree_size} entries of {shown(checkpoint.origin, 255)}" + _cosigned_by(signed)
+    return _outcome(file, signed.tier, sentence, details)
+
+
 def consistency_outcome(file: str, consistency: Consistency) -> Outcome:
     old, new = consistency.old, consistency.new
     details: dict[str, object] = {

@@ -35,6 +35,12 @@ _WORDS = {
     CANNOT_TELL: "could not tell",
     SELF_CONSISTENT: "self-consistent only",
 }
+_HEADINGS = {
+    "checked": "What was checked",
+    "meaning": "What that means",
+    "not_checked": "What was not checked, or cannot be known from this",
+    "next": "What to do next",
+}
 _FILE_NAME_CHARACTERS = 1000
 _REASON_CHARACTERS = 2000
 
@@ -87,11 +93,22 @@ def line(outcome: Outcome) -> str:
     return f"{_LABELS[outcome.verdict]}{shown(outcome.file, _FILE_NAME_CHARACTERS)}  {middle}{outcome.sentence}"
 
 
-def summary(outcomes: list[Outcome]) -> str:
-    """How many files got which verdict."""
+def summary(outcomes: list[Outcome], things: str = "files") -> str:
+    """How many files, or other things, got which verdict."""
     counts = {verdict: sum(outcome.verdict == verdict for outcome in outcomes) for verdict in reversed(PRECEDENCE)}
     parts = [f"{count} {_WORDS[verdict]}" for verdict, count in counts.items() if count]
-    return f"{len(outcomes)} files: " + ", ".join(parts)
+    return f"{len(outcomes)} {things}: " + ", ".join(parts)
+
+
+def explanation(outcome: Outcome) -> list[str]:
+    """The numbered sentences of an outcome that has some, below a heading for each part."""
+    parts = outcome.details.get("explanation")
+    lines: list[str] = []
+    for name, sentences in parts.items() if isinstance(parts, dict) else ():
+        if sentences:
+            lines += ["", _HEADINGS[name]]
+            lines += [f"  {number}. {sentence}" for number, sentence in enumerate(sentences, 1)]
+    return lines
 
 
 def as_object(outcomes: list[Outcome]) -> dict[str, object]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entries of one log in leaf order: what each must be, and what it must be beside those before it (spec/entry.md, E1–E5).
+"""Entries of one log in leaf order: what each must be, and what it must be beside those before it (spec/entry.md, E1–E6).
 
 A log that is not ours has other entries, which are bytes and nothing more. `claims_to_be_ours` tells the two apart by what
 the bytes say of themselves, so whoever relies on the rules asks for them and leaves nothing to be found out.
@@ -35,15 +35,16 @@ class EntrySequence:
 
     `governing` holds the indexes that the next governing entry's `as_of` may have: one, but for entries of unknown types,
     whose class is not known. It does not grow with the log: of very many unknown entries in a row the later ones count as
-    possibly governing without being remembered.
+    possibly governing without being remembered. Where a sequence starts amid a log and nothing is said of the governing
+    entries before, any index there will do, until a known governing entry is met.
     """
 
     def __init__(self, origin: str, start: int = 0, last_id: str = "", governing: Iterable[int] = ()) -> None:
         self._origin = origin
         self._start = start
-        self._seen_governing = False  # whether a known governing entry was met
         self.last_id = last_id
         self.governing = list(governing)
+        self._known_before = bool(self.governing)
         self.unknown_types = 0
 
     def check(self, text: str, index: int) -> Entry:
@@ -59,21 +60,28 @@ class EntrySequence:
         return entry
 
     def _check_as_of(self, entry: Entry, index: int) -> None:
-        """E4: `as_of` is the last governing entry before this one, as far as it was seen."""
+        """E4, E6: `as_of` is the last governing entry before this one, as far as it was seen."""
         if entry.known is None:
             self.unknown_types += 1
             if len(self.governing) < MAX_GOVERNING:
                 self.governing.append(index)
-        elif entry.known.governing:
-            as_of = entry.data.get("as_of")
-            if isinstance(as_of, int) and not self._may_be_governing(as_of):
-                raise VerificationError("as_of is not the last governing entry (E4)", got=as_of)
+            return
+        as_of = entry.data.get("as_of")
+        if isinstance(as_of, int) and not self._may_be_governing(as_of):
+            governing = entry.known.governing
+            raise VerificationError(
+                f"as_of is not the last governing entry ({'E4' if governing else 'E6'})",
+                got=as_of,
+                want=self.governing[-1] if self.governing else None,
+                hint="A governing entry is missing, or the decision was made on a state that was no longer in force",
+            )
+        if entry.known.governing:
             self.governing = [index]
-            self._seen_governing = True
+            self._known_before = True
 
     def _may_be_governing(self, index: int) -> bool:
         return (
             index in self.governing
-            or (index < self._start and not self._seen_governing)
+            or (index < self._start and not self._known_before)
             or (len(self.governing) == MAX_GOVERNING and index > self.governing[-1])
         )
