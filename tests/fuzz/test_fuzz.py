@@ -102,6 +102,7 @@ ELSEWHERE = {
     "read_file": "whatever the bytes are",
     "read_state": "of files, in tests/verify_cli/test_hostile_files.py",
     "read_pins": "of files, in tests/verify_cli/test_hostile_files.py",
+    "parse_anew": "what parse_entry does, in tests/verify_cli/test_entry_shapes.py",
     "read_chain": "of files, in tests/verify_cli/test_export.py",
     "read_key_history": "of files, in tests/verify_cli/test_key_history.py",
     "read_manifest": "parse_manifest with the step's name",

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger_verify import catalogue
-from ledger_verify.entry import Entry
 from ledger_verify.field_rules import BETWEEN_FIELDS, CHOICES, SEALED
+
+if TYPE_CHECKING:
+    from ledger_verify.entry import Entry
 
 MAX_SHAPES = 32
 
@@ -34,8 +36,9 @@ class Shape(NamedTuple):
 
     pattern: re.Pattern[bytes]
     name: str  # of type and version
+    known: catalogue.EventType
     pointers: tuple[str, ...]  # of the sealed fields
-    digests: tuple[int, ...]  # of the commitments
+    digests: tuple[int, ...]  # of their commitments
     id: int
     dates: tuple[int, ...]
 
@@ -66,11 +69,11 @@ class Shapes:
         for name in ("recordedat", "time"):
             if name in event and len(self._dates) < 10_000:
                 self._dates.add(event[name][:10].encode("ascii"))
-        if entry.known is not None and not any(shape.pattern.fullmatch(entry.text.encode()) for shape in self._shapes):
-            shape = _shape(event, entry.known)
-            if shape is not None:
-                self._shapes.insert(0, shape)
-                del self._shapes[MAX_SHAPES:]
+        shape = None if entry.known is None else _shape(event, entry.known)
+        # An entry need not fit its own shape: of the spellings that a rule allows the pattern knows the usual ones.
+        if shape is not None and shape not in self._shapes:
+            self._shapes.insert(0, shape)
+            del self._shapes[MAX_SHAPES:]
 
 
 def _shape(event: dict[str, object], known: catalogue.EventType) -> Shape | None:
@@ -98,7 +101,8 @@ def _shape(event: dict[str, object], known: catalogue.EventType) -> Shape | None
     return Shape(
         compiled,
         f"{event['type']} v{data['v']}",
-        tuple(sorted(pointers)),
+        known,
+        tuple(pointers),
         tuple(group[f"digest{number}"] for number in range(len(pointers))),
         group["id"],
         tuple(group[name] for name in ("recordedat", "time") if name in event),

@@ -13,6 +13,7 @@ for 16 bytes of each commitment (S5: none may occur twice). Most entries look li
 from __future__ import annotations
 
 from binascii import hexlify
+from functools import cache
 from typing import Callable
 
 from ledger_verify import shapes
@@ -51,8 +52,8 @@ class ExportEntries:
         self._visit = visit
         self._commitments = CommitmentSet()
         self._shapes = Shapes()
-        # What no erasure and no disclosure concerns is withheld, field by field: as a value that is made once a shape.
-        self._withheld: dict[tuple[str, ...], dict[str, str]] = {}
+        # What no erasure and no disclosure concerns is withheld, field by field.
+        self._withheld = cache(lambda pointers: dict.fromkeys(pointers, "withheld"))
 
     def read(self, entries: DigestedFile, disclosures: DigestedFile, fields: DigestedFile) -> None:
         start, end = self._manifest.start, self._manifest.end
@@ -110,7 +111,7 @@ class ExportEntries:
                         if shape.digests:
                             digests += found.group(0, *shape.digests)[1:]
                         withheld += len(shape.digests)
-                        states.check(index, self._withheld[shape.pointers])
+                        states.check(index, self._withheld(shape.pointers))
                         continue
             digests += self._read_entry(line, index, disclosed, states)
         self.states["withheld"] += withheld
@@ -130,8 +131,6 @@ class ExportEntries:
         name = f"{entry.type} v{entry.version}"
         self.types[name] = self.types.get(name, 0) + 1
         self._shapes.learn(entry)
-        pointers = tuple(entry.commitments)
-        self._withheld.setdefault(tuple(sorted(pointers)), dict.fromkeys(pointers, "withheld"))
         return [digest.encode("ascii") for digest in entry.commitments.values()]
 
     def _states(self, index: int, entry: Entry, shown: dict[str, Disclosure]) -> dict[str, str]:
