@@ -16,7 +16,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Callable, NoReturn
 
 from ledger_verify import __version__, report
@@ -26,7 +26,7 @@ from ledger_verify.errors import CannotTellError, VerificationError, shown
 from ledger_verify.files import read_file
 from ledger_verify.policy import MAX_POLICY_BYTES
 from ledger_verify.report import Outcome
-from ledger_verify.trust import CANNOT_TELL, EXIT_CODES, NOT_VERIFIED, SELF_CONSISTENT, trusted_keys
+from ledger_verify.trust import CANNOT_TELL, EXIT_CODES, NOT_VERIFIED, SELF_CONSISTENT, PinnedTree, trusted_keys
 
 _COULD_NOT_TELL = EXIT_CODES[CANNOT_TELL]
 _WIDTH = 100
@@ -47,6 +47,7 @@ _TRUST: dict[str, dict[str, Any]] = {
     "--key": {"metavar": "VKEY", "action": "append", "default": [], "help": "trusted key of the log"},
     "--root-key": {"metavar": "VKEY", "action": "append", "default": [], "help": "trusted key of the root log"},
     "--policy": {"metavar": "FILE", "help": "C2SP tlog-policy: keys of logs, witnesses, and which of them must cosign"},
+    "--pin": {"metavar": "FILE", "help": "pin book: the keys in it are trusted, and no tree in it may be another one"},
 }
 
 
@@ -78,7 +79,7 @@ def _run(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         policy = None if options.policy is None else read_file(options.policy, MAX_POLICY_BYTES, "the policy")
-        keys = trusted_keys(options.key, options.root_key, policy)
+        keys = trusted_keys(options.key, options.root_key, policy, _pinned(options))
     except VerificationError as error:
         parser.error(f"a given key or policy is unusable: {error}")
     except CannotTellError as error:
@@ -102,6 +103,15 @@ def _run(arguments: Sequence[str]) -> int:
     if any(outcome.verdict == SELF_CONSISTENT for outcome in outcomes):
         _talk("self-consistent only: no given key applies, so anybody could have made this. Give --key or --root-key")
     return report.exit_code(outcomes)
+
+
+def _pinned(options: argparse.Namespace) -> Iterable[PinnedTree]:
+    """The pins that evidence is held against; the commands of the book itself do more with it."""
+    if not options.trust_pins or options.pin is None:
+        return ()
+    from ledger_verify.pin_book import read_pins
+
+    return (PinnedTree(*pin.checkpoint[:3], pin.key) for pin in read_pins(options.pin))
 
 
 def _judge(subject: str, answer: Callable[[], Outcome | list[Outcome]]) -> list[Outcome]:
@@ -135,7 +145,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     examples = "examples:\n" + "".join(command.examples for command in COMMANDS) + "\n"
     parser = _Parser(prog="ledger-verify", description=_DESCRIPTION, epilog=examples + _EXIT_CODES)
-    parser.set_defaults(key=[], root_key=[], policy=None)
+    parser.set_defaults(key=[], root_key=[], policy=None, pin=None)
     parser.add_argument("--version", action="version", version=f"ledger-verify {__version__}")
     groups = {"": parser.add_subparsers(dest="command", required=True, metavar="COMMAND")}
     for command in COMMANDS:
@@ -160,7 +170,7 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, comma
         if option in command.trust:
             parser.add_argument(option, **words)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.set_defaults(questions=command.questions, things=command.things)
+    parser.set_defaults(trust_pins="--pin" in command.trust, questions=command.questions, things=command.things)
 
 
 def _talk(message: str) -> None:

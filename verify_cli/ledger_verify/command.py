@@ -22,6 +22,9 @@ Question = tuple[str, Callable[[], "Outcome | list[Outcome]"]]
 _READ_TOKEN = re.compile(r"/t/[^/]+")
 
 
+PINNED = ("--key", "--root-key", "--policy", "--pin")  # trust for what may be of a log that was pinned
+
+
 class Command(NamedTuple):
     """A command. `arguments` adds to its parser, `questions` reads what was given."""
 

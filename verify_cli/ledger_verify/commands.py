@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 
 from ledger_verify import outcomes
-from ledger_verify.command import Command, Options, Question, add, files, shown_place
+from ledger_verify.command import PINNED, Command, Options, Question, add, files, shown_place
 from ledger_verify.errors import CannotTellError, VerificationError
 from ledger_verify.files import read_file
 from ledger_verify.pin_commands import PIN_COMMANDS
@@ -157,17 +157,18 @@ COMMANDS = (
 """,
         files("FILE", many=True),
         _receipt,
-        trust=("--key", "--root-key"),
+        trust=PINNED,
     ),
     Command(
         "export",
-        "check a folder with a complete range of a log",
+        "check a complete range of a log, in a folder or an archive",
         """\
   ledger-verify export --key "$LOG_VKEY" --root-key "$ROOT_VKEY" export-2026-11/
+  ledger-verify export --pin ledger.pins export-2026-11.tar
 """,
         files("PATH", many=False),
         _export,
-        trust=("--key", "--root-key"),
+        trust=PINNED,
     ),
     Command(
         "claim",
@@ -177,7 +178,7 @@ COMMANDS = (
 """,
         _claim_arguments,
         _claim,
-        trust=("--key", "--root-key"),
+        trust=PINNED,
         things="claims",
     ),
     Command(
@@ -189,6 +190,7 @@ COMMANDS = (
 """,
         files("FILE|EXPORT", many=False),
         _explain,
+        trust=PINNED,
     ),
     Command(
         "root",
@@ -199,6 +201,7 @@ COMMANDS = (
 """,
         files("FILE", many=False),
         _root,
+        trust=PINNED,
     ),
     Command(
         "proof",

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from ledger_verify import catalogue, shapes
 from ledger_verify.canonical import parse_jcs_file
-from ledger_verify.checkpoint import Checkpoint, parse_checkpoint, signed_by
+from ledger_verify.checkpoint import Checkpoint, parse_checkpoint
 from ledger_verify.encodings import check_date
 from ledger_verify.entry import Entry, check_position, demand_type, parse_shared_entry
 from ledger_verify.errors import VerificationError, step
 from ledger_verify.merkle import verify_consistency, verify_inclusion
-from ledger_verify.trust import Signed, TrustedKeys, verify_cosigners
+from ledger_verify.trust import Signed, TrustedKeys, demand_known, verify_cosigners, verify_given_or_named
 
 FORMAT = "ledger-day/v1"
 
@@ -66,8 +66,10 @@ def verify_day_file(raw: bytes, keys: TrustedKeys) -> Day:
     return verify_day(value, keys)
 
 
-def verify_day(value: object, keys: TrustedKeys) -> Day:
-    """Verify a day document that was parsed as part of strict JCS."""
+def verify_day(value: object, keys: TrustedKeys, alone: bool = True) -> Day:
+    """Verify a day document that was parsed as part of strict JCS. One that stands in other evidence and not alone needs no
+    quorum and no known log of its own: the evidence as a whole does.
+    """
     with step("step 1"):
         document = _parse(value)
     with step("step 2"):
@@ -83,12 +85,14 @@ def verify_day(value: object, keys: TrustedKeys) -> Day:
     with step("step 4"):
         _check_previous(document, entry)
     with step("step 5"):
-        if keys.of_root:
-            signed_by(document.checkpoint, keys.of_root, "--root-key")
-            if document.previous_checkpoint is not None:
-                with step("previous_checkpoint"):
-                    signed_by(document.previous_checkpoint, keys.of_root, "--root-key")
-        cosigned = verify_cosigners(document.checkpoint, keys)
+        by_root = verify_given_or_named(document.checkpoint, keys.root, keys, "--root-key")
+        if document.previous_checkpoint is not None:
+            with step("previous_checkpoint"):
+                verify_given_or_named(document.previous_checkpoint, keys.root, keys, "--root-key")
+        cosigned = verify_cosigners(document.checkpoint, keys) if alone else None
+        signed = Signed(by_log=False, by_root=by_root, cosigned=cosigned)
+        if alone:
+            demand_known(signed, keys)
     return Day(
         date=document.date,
         entry=entry,
@@ -96,7 +100,7 @@ def verify_day(value: object, keys: TrustedKeys) -> Day:
         heads_entry=heads_entry,
         checkpoint=document.checkpoint,
         previous_checkpoint=document.previous_checkpoint,
-        signed=Signed(by_log=False, by_root=bool(keys.of_root), cosigned=cosigned),
+        signed=signed,
     )
 
 

@@ -19,7 +19,7 @@ from ledger_verify.governing import Chain, read_chain
 from ledger_verify.heads import RootMember
 from ledger_verify.key_history import LogKey, read_key_history
 from ledger_verify.manifest import read_manifest
-from ledger_verify.receipt import verify_daily_root, verify_log_signature, verify_root
+from ledger_verify.receipt import verify_daily_root, verify_log_signature, verify_root, verify_signed
 from ledger_verify.trust import Signed, TrustedKeys
 
 Begin = Callable[[int, Chain], None]
@@ -57,6 +57,7 @@ def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None, begi
         if root is None:
             raise MalformedError("root is null", want="the way up to the root log")
         day = verify_daily_root(manifest.daily_root, root, keys)
+        signed = verify_signed(log_signed, root_signed, root, manifest.checkpoint, keys)
 
     def listed(name: str) -> DigestedFile:
         return files.digested(name, manifest.files)
@@ -85,5 +86,5 @@ def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None, begi
         keys=history,
         root=root,
         day=day,
-        signed=Signed(log_signed, root_signed),
+        signed=signed,
     )

@@ -15,11 +15,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ledger_verify import catalogue, shapes
-from ledger_verify.checkpoint import Checkpoint, head_line_hash, parse_checkpoint, signed_by
+from ledger_verify.checkpoint import Checkpoint, head_line_hash, parse_checkpoint
 from ledger_verify.entry import Entry, check_position, demand_type, parse_shared_entry
 from ledger_verify.errors import VerificationError
 from ledger_verify.merkle import verify_inclusion
-from ledger_verify.trust import TrustedKeys
+from ledger_verify.trust import TrustedKeys, verify_given_or_named
 
 _MEMBERS = ("checkpoint", "entry", "entry_index", "entry_path", "heads_count", "heads_index", "heads_path")
 
@@ -71,10 +71,7 @@ def verify_root_member(root: RootMember, checkpoint: Checkpoint, keys: TrustedKe
     check_position(root.entry, root.entry_index)
     tree = root.checkpoint
     _included("entry_path", root.entry_index, tree.tree_size, root.entry.leaf_hash, root.entry_path, tree.root_hash)
-    if not keys.root:
-        return False
-    signed_by(root.checkpoint, keys.root, "--root-key")
-    return True
+    return verify_given_or_named(root.checkpoint, keys.root, keys, "--root-key")
 
 
 def _included(what: str, index: int, size: int, leaf: bytes, path: list[bytes], root_hash: bytes) -> None:

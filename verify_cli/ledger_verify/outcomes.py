@@ -54,6 +54,7 @@ def receipt_outcome(file: str, receipt: Receipt) -> Outcome:
         "fields": fields,
         "checked": checked,
         "signed_by": _signers(receipt.signed),
+        "cosigned_by": _cosigners(receipt.signed),
         "root": None if root is None else _head(root.checkpoint),
         "date": None if day is None else day.date,
         "notes": _unknown_type(1 if entry.known is None else 0) + unvouched,
@@ -65,6 +66,7 @@ def receipt_outcome(file: str, receipt: Receipt) -> Outcome:
         sentence += f", {_fields(len(receipt.disclosures), len(fields) - len(receipt.disclosures))}"
     if entry.known is None:
         sentence += " (unknown event type: fields not checked)"
+    sentence += _cosigned_by(receipt.signed)
     return _outcome(file, receipt.signed.tier, sentence, details)
 
 
@@ -103,6 +105,7 @@ def export_outcome(file: str, export: Export) -> Outcome:
         + ["root"] * (root is not None)
         + ["daily_root"] * (day is not None),
         "signed_by": _signers(export.signed),
+        "cosigned_by": _cosigners(export.signed),
         "root": None if root is None else _head(root.checkpoint),
         "date": None if day is None else day.date,
         "notes": _unknown_type(export.unknown_types) + unvouched,
@@ -115,6 +118,7 @@ def export_outcome(file: str, export: Export) -> Outcome:
     )
     if export.unknown_types:
         sentence += f" (unknown event type: fields of {export.unknown_types} not checked)"
+    sentence += _cosigned_by(export.signed)
     return _outcome(file, export.signed.tier, sentence, details)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ledger_verify import shapes
 from ledger_verify.canonical import decode_utf8, parse_jcs, parse_jcs_file, write_jcs
-from ledger_verify.checkpoint import Checkpoint, parse_checkpoint, same_tree, signed_by
+from ledger_verify.checkpoint import Checkpoint, parse_checkpoint, same_tree
 from ledger_verify.day import Day, verify_day
 from ledger_verify.disclosure import Disclosure, check_disclosures
 from ledger_verify.entry import Entry, check_position, parse_entry
@@ -20,7 +20,7 @@ from ledger_verify.errors import MalformedError, VerificationError, step
 from ledger_verify.heads import RootMember, parse_root_member, verify_root_member
 from ledger_verify.merkle import verify_inclusion
 from ledger_verify.mistaken import mistaken_for_receipt
-from ledger_verify.trust import Signed, TrustedKeys
+from ledger_verify.trust import Signed, TrustedKeys, demand_known, verify_cosigners, verify_given_or_named
 
 FORMAT = "ledger-receipt/v1"
 
@@ -86,7 +86,7 @@ def verify_receipt(raw: bytes, keys: TrustedKeys) -> Receipt:
     if known is None:
         root, root_signed = verify_root(receipt["root"], checkpoint, keys)
         day = verify_daily_root(receipt["daily_root"], root, keys)
-        known = _Head(checkpoint, root, day, Signed(log_signed, root_signed))
+        known = _Head(checkpoint, root, day, verify_signed(log_signed, root_signed, root, checkpoint, keys))
         _remember(before, after, receipt, keys, known)
     return Receipt(entry, leaf_index, checkpoint, disclosures, known.root, known.day, known.signed)
 
@@ -131,9 +131,7 @@ def _remember(before: bytes, after: bytes, receipt: dict[str, object], keys: Tru
 def verify_log_signature(checkpoint: Checkpoint, keys: TrustedKeys) -> bool:
     """Step 5. Returns whether a trusted key of the log signed; False only if none was given."""
     with step("step 5"):
-        if keys.log:
-            signed_by(checkpoint, keys.log, "--key")
-    return bool(keys.log)
+        return verify_given_or_named(checkpoint, keys.log, keys, "--key")
 
 
 def verify_root(value: object, checkpoint: Checkpoint, keys: TrustedKeys) -> tuple[RootMember | None, bool]:
@@ -142,6 +140,17 @@ def verify_root(value: object, checkpoint: Checkpoint, keys: TrustedKeys) -> tup
         root = parse_root_member(value)
         signed = root is not None and verify_root_member(root, checkpoint, keys)
     return root, signed
+
+
+def verify_signed(
+    log_signed: bool, root_signed: bool, root: RootMember | None, checkpoint: Checkpoint, keys: TrustedKeys
+) -> Signed:
+    """Who vouches for it all. With a policy the quorum must have cosigned the root log's checkpoint, where there is one."""
+    with step("step 7" if root else "step 5"):
+        newest = checkpoint if root is None else root.checkpoint
+        signed = Signed(log_signed, root_signed, verify_cosigners(newest, keys))
+        demand_known(signed, keys)
+    return signed
 
 
 def verify_daily_root(value: object, root: RootMember | None, keys: TrustedKeys) -> Day | None:
@@ -154,7 +163,7 @@ def verify_daily_root(value: object, root: RootMember | None, keys: TrustedKeys)
                 "daily_root without root", hint="A daily root leads nowhere without the way up to it"
             )
         with step("day document"):
-            day = verify_day(value, keys)
+            day = verify_day(value, keys, alone=False)
         if day.checkpoint.origin != root.checkpoint.origin:
             raise VerificationError(
                 "daily_root is of another root log", got=day.checkpoint.origin, want=root.checkpoint.origin

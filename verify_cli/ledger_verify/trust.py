@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ledger_verify.checkpoint import Checkpoint, signed_by
-from ledger_verify.errors import VerificationError
+from ledger_verify.errors import VerificationError, shown
 from ledger_verify.note import VerifierKey, parse_vkey
 from ledger_verify.policy import Cosigned, Policy, parse_policy, verify_quorum
 
@@ -39,22 +39,32 @@ EXIT_CODES = {VERIFIED: 0, NOT_VERIFIED: 1, CANNOT_TELL: 2, SELF_CONSISTENT: 3}
 PRECEDENCE = (NOT_VERIFIED, CANNOT_TELL, SELF_CONSISTENT, VERIFIED)
 
 
+class PinnedTree(NamedTuple):
+    """A tree that the reader once verified under this key, and kept (spec/pins.md)."""
+
+    origin: str
+    tree_size: int
+    root_hash: bytes
+    key: VerifierKey
+
+
 class TrustedKeys(NamedTuple):
-    """The keys that the reader has from somewhere else than the evidence."""
+    """The keys that the reader has from somewhere else than the evidence, and the trees."""
 
     log: tuple[VerifierKey, ...] = ()
     root: tuple[VerifierKey, ...] = ()
     policy: Policy | None = None
+    pins: tuple[PinnedTree, ...] = ()
 
     @property
     def of_logs(self) -> tuple[VerifierKey, ...]:
         """All keys of logs, for what may be of any log."""
         return tuple(dict.fromkeys((*self.log, *self.root, *self._of_policy)))
 
-    @property
-    def of_root(self) -> tuple[VerifierKey, ...]:
-        """All keys for what can only be of a root log."""
-        return tuple(dict.fromkeys((*self.root, *self._of_policy)))
+    def named(self, origin: str) -> tuple[VerifierKey, ...]:
+        """The keys of one log that a policy or a pin names."""
+        pinned = (pin.key for pin in self.pins if pin.origin == origin)
+        return tuple(dict.fromkeys(key for key in (*self._of_policy, *pinned) if key.name == origin))
 
     @property
     def _of_policy(self) -> tuple[VerifierKey, ...]:
@@ -86,19 +96,57 @@ class Signed(NamedTuple):
         return Signed(not by_root and self.tier is not None and other.tier is not None, by_root, self.cosigned)
 
 
-def trusted_keys(log: Iterable[str] = (), root: Iterable[str] = (), policy: bytes | None = None) -> TrustedKeys:
+def trusted_keys(
+    log: Iterable[str] = (),
+    root: Iterable[str] = (),
+    policy: bytes | None = None,
+    pins: Iterable[PinnedTree] = (),
+) -> TrustedKeys:
     """Parse vkeys and a policy. The same vkey twice is one key; two keys with one name and ID are refused as ambiguous."""
-    keys = TrustedKeys(_parse(log), _parse(root), None if policy is None else parse_policy(policy))
+    keys = TrustedKeys(_parse(log), _parse(root), None if policy is None else parse_policy(policy), tuple(pins))
     if keys.policy is not None and not keys.of_logs:
         raise VerificationError("the policy names no log", hint="Give --key or --root-key as well")
     return keys
 
 
+def verify_given_or_named(checkpoint: Checkpoint, given: Iterable[VerifierKey], keys: TrustedKeys, option: str) -> bool:
+    """Whether a trusted key signed: one of those given by `option`, or one that a policy or a pin names for the log; False
+    only if there is none. A pinned tree of the same size must be the same tree.
+    """
+    _hold_against_pins(checkpoint, keys.pins)
+    known = tuple(dict.fromkeys((*given, *keys.named(checkpoint.origin))))
+    if known:
+        signed_by(checkpoint, known, option)
+    return bool(known)
+
+
+def _hold_against_pins(checkpoint: Checkpoint, pins: Iterable[PinnedTree]) -> None:
+    for pin in pins:
+        same = (pin.origin, pin.tree_size) == (checkpoint.origin, checkpoint.tree_size)
+        if same and pin.root_hash != checkpoint.root_hash:
+            raise VerificationError(
+                f"{shown(pin.origin)} is pinned with another tree of {pin.tree_size} entries",
+                got=checkpoint.root_hash,
+                want=pin.root_hash,
+                hint="The log has forked. Keep this file, and write the proof with `ledger-verify pin check`",
+            )
+
+
+def demand_known(signed: Signed, keys: TrustedKeys) -> None:
+    """Whoever gave a policy or pins wants evidence of logs that those name."""
+    if signed.tier is None and (keys.policy is not None or keys.pins):
+        raise VerificationError(
+            "neither the policy nor a pin names a log that this is from", hint="Add its key to them"
+        )
+
+
 def verify_log_key(checkpoint: Checkpoint, keys: TrustedKeys) -> Signed:
     """Which keys of its log signed a checkpoint, root log or not. If any key was given, one of the log's must have."""
-    if not keys.of_logs:
+    _hold_against_pins(checkpoint, keys.pins)
+    known = tuple(dict.fromkeys((*keys.of_logs, *keys.named(checkpoint.origin))))
+    if not known:
         return Signed(by_log=False, by_root=False)
-    signers = signed_by(checkpoint, keys.of_logs, "--key")
+    signers = signed_by(checkpoint, known, "--key")
     by_root = any(key in keys.root for key in signers)
     return Signed(by_log=any(key not in keys.root for key in signers), by_root=by_root)
 
