@@ -22,8 +22,9 @@ def schedule(roots: RootLog, root_interval: float, sweep: Callable[[], Awaitable
     (UTC); `sweep` removes exports that nobody has to fetch any more.
     """
     scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
-    # Of several processes on one database, each with this job, one commits in an interval.
-    commit = partial(roots.commit_heads, apart=round(root_interval * 500))
+    # Of several processes on one database, each with this job, one commits in an interval. What is left of it is for
+    # clocks and commits that are late; half of it would let two take turns whose clocks are half an interval apart.
+    commit = partial(roots.commit_heads, apart=round(root_interval * 750))
     scheduler.add_job(_guarded("commit_heads", commit), "interval", seconds=root_interval)
     scheduler.add_job(_guarded("close_past_days", roots.close_past_days), "cron", hour=0, minute=0, second=1)
     scheduler.add_job(_guarded("close_past_days", roots.close_past_days))

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import httpx
 
 from ledger.settings import Settings
+from tests.forked import Forked, run_forked
 
 START_SECONDS = 30
 
@@ -60,8 +61,7 @@ def variables(place: Place) -> dict[str, str]:
 def run_ledger(*arguments: str, data: Place | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; the result has exit code, stdout and stderr."""
     told = environment(**(extra if data is None else variables(data) | extra))
-    command = [sys.executable, "-m", "ledger", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=told, timeout=120)
+    return run_forked("ledger", arguments, told, 120)
 
 
 def run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -85,11 +85,10 @@ class Service:
         return self.settings.data
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "ledger", "serve", "--port", "0", *self._flags]
         self._log = self.log_path.open("ab")
         begin = self._log.tell()
         told = environment(**variables(self.settings))
-        self.process = subprocess.Popen(command, stderr=self._log, env=told)
+        self.process = Forked("ledger", ["serve", "--port", "0", *self._flags], told, 1, self._log.fileno())
         self.url = self._read_url(begin)
 
     def _read_url(self, begin: int) -> str:

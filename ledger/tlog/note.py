@@ -29,6 +29,7 @@ MAX_NAME_BYTES = 255
 MAX_SIGNATURES = 100
 
 _NO_NAME = re.compile(r'[+"\\]')
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _SIGNATURE = re.compile(r"— (?P<name>[^\s+]+) (?P<blob>[A-Za-z0-9+/=]+)")
 
 
@@ -114,7 +115,7 @@ def split_note(note: str) -> tuple[str, list[Signature]]:
         length = len(note.encode())
     except UnicodeEncodeError:
         raise MalformedError("not a note: lone surrogate") from None
-    if length > MAX_NOTE_BYTES or any(ord(c) < 0x20 and c != "\n" for c in note):
+    if length > MAX_NOTE_BYTES or _CONTROL.search(note):
         raise MalformedError("not a note: too long, or a control character in it")
     head, separator, tail = note.rpartition("\n\n")
     if not separator or not tail.endswith("\n"):

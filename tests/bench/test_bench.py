@@ -9,12 +9,23 @@ from typing import Any
 
 import pytest
 
+from tests.bench import ingest, signatures, verify
 from tests.bench.__main__ import BENCHMARKS, main
 from tests.bench.figures import TARGETS, Figure, Outcome, table
 from tests.bench.processes import Server
 from tests.postgres import short_folder
 
 TINY = ("--runs", "1", "--seconds", "0.2", "--warmup", "0.05", "--connections", "4", "--batch-connections", "2")
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no flag says is made less of, too."""
+    monkeypatch.setattr(ingest, "ROWS", 256)
+    monkeypatch.setattr(ingest, "COMMITS", 10)
+    monkeypatch.setattr(verify, "RECEIPTS", 100)
+    monkeypatch.setattr(signatures, "SIGNATURES", 100)
+    monkeypatch.setattr(signatures, "WIDTH", 9)
 
 
 def run(tmp_path: Path, *arguments: str) -> dict[str, Any]:
@@ -37,7 +48,7 @@ EXPECTED = {
     ),
     "proof": ({"echo/rate", "proof at 300/rate", "proof at 600/rate"}, {"e", "e-larger"}),
 }  # fmt: skip
-SMALL = ("--rows", "5000", "--first-entries", "200", "--entries", "300")
+SMALL = ("--rows", "1000", "--first-entries", "200", "--entries", "300")
 LARGER = {"proof": ("--larger", "600")}
 
 

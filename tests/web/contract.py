@@ -12,7 +12,6 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -25,6 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi import checks
 
 from tests.postgres import PostgresServer
@@ -69,8 +69,10 @@ class Contract:
         [item] = reported.json()["items"]
         self._event_id, self._leaf_index = item["event_id"], item["leaf_index"]
         self._numbers = count()
-        self._schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
-        self._schema.config.output.truncation.enabled = False
+        schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+        schema.config.output.truncation.enabled = False
+        # An operation keeps what requests are made from, which takes longer to make than some requests.
+        self._described = {_named(found.ok()): found.ok() for found in schema.get_all_operations()}
 
     @staticmethod
     def _export(owner: httpx.Client) -> str:
@@ -85,25 +87,24 @@ class Contract:
         """Whether the service is on a database server."""
         return self._service.settings.shared
 
-    def operations(self) -> Iterator[Operation]:
-        for found in self._schema.get_all_operations():
-            operation = found.ok()
-            needs_key = operation.definition.raw.get("security") != []
-            yield Operation(operation.method.upper(), operation.path, needs_key)
+    def operations(self) -> list[Operation]:
+        return list(self._described)
 
     def ask(self, caller: str, operation: Operation, examples: int, seed_number: int) -> Counter[int]:
         """Ask one operation; how often it answered with which status. Raises when an answer breaks the contract."""
-        described = self._schema[operation.path][operation.method]
+        described = self._described[operation]
         headers = {"authorization": f"Bearer {self._keys[caller]}"} if caller in self._keys else {}
         statuses: Counter[int] = Counter()
 
         def check(mode: GenerationMode) -> None:
+            cases = described.as_strategy(generation_mode=mode)
+
             @seed(seed_number)
             # The strategies are those of the library, and so is their health.
             @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
             @given(st.data())
             def one(data: st.DataObject) -> None:
-                case = data.draw(described.as_strategy(generation_mode=mode))
+                case = data.draw(cases)
                 if data.draw(st.booleans()):
                     self._name_something(case)
                 accept = data.draw(st.sampled_from(["*/*", "application/json", "text/plain"]))
@@ -140,6 +141,11 @@ class Contract:
             case.body, case.media_type = {"events": [event(f"in-contract-{next(self._numbers)}")]}, "application/json"
         elif (case.method, case.path) == ("POST", f"{API}/erasures"):
             case.body, case.media_type = {"event_ids": [self._event_id], "grounds": "other"}, "application/json"
+
+
+def _named(described: APIOperation) -> Operation:
+    needs_key = described.definition.raw.get("security") != []
+    return Operation(described.method.upper(), described.path, needs_key)
 
 
 def main() -> int:
