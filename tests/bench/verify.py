@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures (j), (k), (l): the verifier. Receipts under one checkpoint, fresh signatures by one key, a cold start.
+"""Figures (j) to (o): the verifier. Receipts under one checkpoint, fresh signatures by one key, a cold start; an export.
 
 Beside receipts runs what no verifier in Python can do without: the standard library parses the file and the entry, and
-hashes what the proof hashes. Beside signatures runs `cryptography`, beside a cold start a Python that does nothing.
+hashes what the proof hashes. Beside signatures runs `cryptography`, beside a cold start a Python that does nothing, beside
+an export its proof alone: the digest of the file, the leaves and the tree over them.
 """
 
 import json
@@ -19,6 +20,7 @@ from ledger_verify.bundle import bundle
 from ledger.deployment import FIRST_TENANT, open_ledger
 from ledger.log.receipts import receipt
 from tests.bench.building import fill
+from tests.bench.exported import make_export
 from tests.bench.figures import Figure, Outcome
 from tests.bench.ledgers import BenchLedger, serve
 from tests.bench.session import Options, Session
@@ -39,6 +41,8 @@ def measure(options: Options) -> Outcome:
         archive = session.folder / "ledger-verify.pyz"
         archive.write_bytes(bundle())
         signatures = Signatures(options.seconds)
+        exported = session.folder / "export"
+        export_keys = make_export(exported, options.entries)
         for turn in range(options.runs + 1):
             measured = Outcome() if turn == 0 else outcome  # the first round does not count
             for processes, name in ((1, "one"), (2, "two")):
@@ -53,10 +57,16 @@ def measure(options: Options) -> Outcome:
                 ("cold, pyz", ["-I", "-S", str(archive), "receipt", *keys, str(files[0])]),
             ):
                 measured.add(f"{name}/seconds", "s", _timed([[sys.executable, *start]]))
+            for what in ("proof", "export"):
+                _read_export(measured, what, exported, export_keys)
         outcome.figures.append(Figure("j", outcome.median("receipts by two/rate"), options.store))
         outcome.ratio("j-limit", "receipts by one/rate", "parsing and hashing alone/rate", options.store)
         outcome.ratio("k", "signatures, tables/rate", "signatures, cryptography/rate", options.store)
         outcome.figures.append(Figure("l", outcome.median("cold, pyz/seconds"), options.store))
+        outcome.figures.append(Figure("m", outcome.median("proof/seconds"), options.store))
+        outcome.figures.append(Figure("n", outcome.median("export/seconds"), options.store))
+        outcome.figures.append(Figure("o", outcome.median("export/memory"), options.store))
+        outcome.remarks.append(f"the export has {options.entries:,} entries of 500 bytes")
         outcome.remarks.append(
             f"tables are made after {', '.join(map(str, ed25519._STEPS))} signatures by one key and not before; "
             f"a receipt has {files[0].stat().st_size:,} bytes"
@@ -105,6 +115,14 @@ def _read_in_memory(
     outcome.add(f"{name}/rate", "receipts/s", sum(one["rate"] for one in told))
     outcome.add(f"{name}/cost", "us", sum(one["cost"] for one in told) / processes)
     outcome.add(f"{name}/memory", "MB", sum(one["memory"] for one in told))
+
+
+def _read_export(outcome: Outcome, what: str, folder: Path, keys: tuple[str, str]) -> None:
+    """A process that checks an export once: all of it, or its proof alone."""
+    command = [sys.executable, "-m", "tests.bench.verifying", what, str(folder), "0", *keys]
+    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    outcome.add(f"{what}/seconds", "s", told["seconds"])
+    outcome.add(f"{what}/memory", "MB", told["memory"])
 
 
 def _commands(outcome: Outcome, name: str, processes: int, files: Sequence[Path], keys: list[str]) -> None:
