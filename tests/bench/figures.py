@@ -84,6 +84,9 @@ TARGETS: Mapping[str, Target] = {
     "j-limit": Target("receipts by one process, as part of parsing and hashing alone", "x", _both(None), _both(None)),
     "k": Target("fresh signatures by one key, as part of cryptography's", "x", _both(0.5), _both(None)),
     "l": Target("a receipt from a cold start of the single file", "s", _both(None), _both(0.15), False),
+    "m": Target("an export's proof by one process: digest, leaves and tree", "s", _both(5), _both(3), False),
+    "n": Target("the whole export by one process", "s", _both(12), _both(7), False),
+    "o": Target("memory for that", "MB", _both(100), _both(None), False),
 }  # fmt: skip
 
 

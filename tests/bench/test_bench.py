@@ -43,8 +43,8 @@ EXPECTED = {
     "check": ({"check/rate", "check/memory"}, {"h", "h-two"}),
     "disk": ({"written/bytes", "at rest/bytes", "service/rate"}, {"i-rest", "i-written"}),
     "verify": (
-        {"receipts by two/rate", "command, two/rate", "signatures, tables/rate", "cold, pyz/seconds"},
-        {"j", "j-limit", "k", "l"},
+        {"receipts by two/rate", "command, two/rate", "signatures, tables/rate", "cold, pyz/seconds", "export/seconds"},
+        {"j", "j-limit", "k", "l", "m", "n", "o"},
     ),
     "proof": ({"echo/rate", "proof at 300/rate", "proof at 600/rate"}, {"e", "e-larger"}),
 }  # fmt: skip

@@ -4,8 +4,8 @@
     python -m tests.bench.verifying verify|limit|proof|export FOLDER SECONDS LOG_VKEY ROOT_VKEY
 
 `limit` does of each only what a program in Python cannot do without: parse the file, parse the entry, and hash what
-lies on the way from the leaf to the root, all by the standard library. `export` and `proof` check a folder with an export
-once: with all that is in it, or only that its entries are those of the signed tree.
+lies on the way from the leaf to the root, all by the standard library. `export` and `proof` check a folder with an
+export once: with all that is in it, or only that its entries are those of the signed tree.
 """
 
 import hashlib
