@@ -91,7 +91,11 @@ def _profile(disclose: str) -> str | list[str]:
 async def _export(settings: Settings, order: dict[str, Any], out: Path, form: str) -> ExportStatus:
     async with operator_client(settings, seconds=None) as client:
         status, part = await _begin(client, order, out)
-        status = await _made(client, status)
+        try:
+            status = await _made(client, status)
+        except LedgerError:
+            shutil.rmtree(part)
+            raise
         for file in status.files:
             await _fetch(client, status, file, part / file.name)
         await call(client, "DELETE", f"{_PATH}/{status.export_id}")

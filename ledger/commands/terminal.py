@@ -76,6 +76,9 @@ def data_option(function: _Function) -> _Function:
     @option("--database-url-file", type=click.Path(path_type=Path), help="file with that URL instead, e.g. a secret")
     @option("--keystore-url", help="PostgreSQL database with the data keys, apart from the log's")
     @option("--keystore-url-file", type=click.Path(path_type=Path), help="file with that URL instead")
+    @option(
+        "--exports", type=click.Path(path_type=Path), help="directory of exports until fetched, instead of in --data"
+    )
     @option("--master-key-file", type=click.Path(path_type=Path), help="file with the master key, instead of in --data")
     @guard_option
     @click.option("--master-key", envvar="LEDGER_MASTER_KEY", hidden=True)
@@ -87,6 +90,7 @@ def data_option(function: _Function) -> _Function:
         database_url_file: Path | None,
         keystore_url: str | None,
         keystore_url_file: Path | None,
+        exports: Path | None,
         master_key_file: Path | None,
         guard: Path | None,
         master_key: str | None,
@@ -96,6 +100,7 @@ def data_option(function: _Function) -> _Function:
             data=data,
             database_url=_url("--database-url", database_url, database_url_file),
             keystore_url=_url("--keystore-url", keystore_url, keystore_url_file),
+            exports=exports,
             master_key=master_key,
             master_key_path=master_key_file,
             guard=guard,

@@ -64,7 +64,6 @@ class Exports:
         if len(self._running) >= MAX_WAITING:
             raise RateLimitedError(f"{MAX_WAITING} exports are waiting; fetch those first", 10_000_000_000)
         export_id = secrets.token_hex(16)
-        spooled = await asyncio.to_thread(self._spool.create, log.record.log_id, export_id)
         status = ExportStatus(
             export_id=export_id,
             status="running",
@@ -73,10 +72,15 @@ class Exports:
             disclose=list(order.disclosing.rules),
             format=order.format,
         )
-        held = spooled.hold()
-        spooled.write_status(status)
+        spooled, held = await asyncio.to_thread(self._begin, log, status)
         self._keep(self._make(log, order, spooled, status, held))
         return status
+
+    def _begin(self, log: Log, status: ExportStatus) -> tuple[Spooled, int]:
+        spooled = self._spool.create(log.record.log_id, status.export_id)
+        held = spooled.hold()
+        spooled.write_status(status)
+        return spooled, held
 
     def find(self, log: Log, export_id: str) -> Spooled:
         """Raises NotFoundError for what cannot be an export's id."""

@@ -4,6 +4,7 @@
 What is made stands in the log, with the digest of its manifest, before it can be fetched.
 """
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -115,7 +116,7 @@ async def delete_export(
 ) -> None:
     """Remove what was made. The log still says that it was."""
     _status(service, principal, export_id)
-    service.exports.find(principal.log, export_id).remove()
+    await asyncio.to_thread(service.exports.find(principal.log, export_id).remove)
 
 
 def _status(service: Service, principal: Principal, export_id: str) -> ExportStatus:

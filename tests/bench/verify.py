@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures (j) to (o): the verifier. Receipts under one checkpoint, fresh signatures by one key, a cold start, an export.
+"""Figures (j) to (o): the verifier. Receipts under one checkpoint, fresh signatures by one key, a cold start, exports.
 
 Beside receipts runs what no verifier in Python can do without: the standard library parses the file and the entry, and
 hashes what the proof hashes. Beside signatures runs `cryptography`, beside a cold start a Python that does nothing,

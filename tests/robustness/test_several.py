@@ -237,6 +237,28 @@ def test_commands_beside_both(pair: Pair, tmp_path: Path) -> None:
             assert client.get(f"/api/v1/transparency/roots/{date}").text == day
 
 
+def test_export_is_fetched_from_either(pair: Pair, tmp_path: Path) -> None:
+    """Asked of one while both are reported to, it is found, fetched and forgotten through the other."""
+    key, load = pair.first.create_key()["key"], Load()
+    path = "/api/v1/audit/exports"
+    with (
+        running(load, *((service, key, endless(f"exported-{number}")) for number, service in enumerate(pair))),
+        pair.first.client() as first,
+        pair.second.client() as second,
+    ):
+        eventually(lambda: len(load.acknowledged) > 40, "the load to begin")
+        status = first.post(path, json={"disclose": "all"}).raise_for_status().json()
+        found = f"{path}/{status['export_id']}"
+        eventually(lambda: second.get(found).json()["status"] == "ready", "the export")
+        (tmp_path / "export.tar").write_bytes(second.get(f"{found}/export.tar").raise_for_status().content)
+        assert second.delete(found).status_code == 204
+        assert first.get(found).status_code == 404
+    assert load.refused == []
+    verified = run_verifier("export", str(tmp_path / "export.tar"), *pair.trust)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert f"entries 0 to {status['to'] - 1}" in verified.stdout and " 0 withheld" in verified.stdout
+
+
 def test_one_killed_in_the_middle_holds_up_nobody(pair: Pair) -> None:
     """The server rolls back what the dead process had begun, and its locks are gone."""
     key, load, lost = pair.first.create_key()["key"], Load(), Load()
