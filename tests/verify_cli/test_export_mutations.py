@@ -2,7 +2,7 @@
 """Exports as a bad disk or a bad operator leaves them: bits, lengths and lines, in a folder and in one file.
 
 Whatever was changed, the command neither verifies it nor says that it fits together, and never fails itself.
-`python -m tests.fuzz export_signed` goes on where these end.
+`python -m tests.fuzz verifier_export_signed` goes on where these end.
 """
 
 from __future__ import annotations
