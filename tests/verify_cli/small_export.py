@@ -83,12 +83,14 @@ def cuts(path: Path, lengths: Iterable[int]) -> Iterator[str]:
 
 
 def line_changes(lines: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
-    """Each line dropped, doubled, and swapped with the one behind it, if that is another one."""
+    """Each line dropped, doubled, and swapped with the one behind it, if that is another one; the last byte cut off."""
     for i, line in enumerate(lines):
         yield f"line {i} dropped", lines[:i] + lines[i + 1 :]
         yield f"line {i} doubled", [*lines[: i + 1], *lines[i:]]
         if line != (lines[i + 1] if i + 1 < len(lines) else line):
             yield f"line {i} swapped", [*lines[:i], lines[i + 1], line, *lines[i + 2 :]]
+    if lines:
+        yield "last byte cut off", [*lines[:-1], lines[-1][:-1]]
 
 
 def changed_lines(path: Path) -> Iterator[str]:

@@ -73,7 +73,7 @@ def test_every_length(file: Path, command: Command) -> None:
 
 
 def test_its_line(file: Path, command: Command) -> None:
-    assert command.must_refuse_all(changed_lines(file)) == 2
+    assert command.must_refuse_all(changed_lines(file)) == 3
 
 
 def written(file: Path, small: World, where: tuple[str, ...], value: object) -> None:
