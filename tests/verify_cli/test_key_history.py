@@ -103,6 +103,25 @@ def test_whoever_else_signs_the_manifest_is_refused(turned: Turned, tmp_path: Pa
             verify_export(str(folder), turned.trust)
 
 
+@pytest.mark.parametrize("more", ["the same again", "its first half", "a stranger's", "junk"])
+def test_the_manifest_has_one_signature(turned: Turned, more: str, tmp_path: Path) -> None:
+    """With a line more, even a good one, a file with another digest than the log names would verify as well."""
+    manifest = turned.export(tmp_path / "export", 2) / "manifest.note"
+    text, _, line = manifest.read_text().partition("\n\n")
+    added = {
+        "the same again": line,
+        "its first half": line[:-50] + b64(bytes(3)) + "\n",
+        "a stranger's": Signer("localhost/stranger", b"stranger").line(text + "\n"),
+        "junk": f"\u2014 junk {b64(bytes(9))}\n",
+    }[more]
+    for lines in (line + added, added + line):
+        manifest.write_text(f"{text}\n\n{lines}")
+        with pytest.raises(VerificationError, match="step 2: "):
+            verify_export(str(manifest.parent), turned.trust)
+    manifest.write_text(f"{text}\n\n{line}")
+    assert verify_export(str(manifest.parent), turned.trust).signed.by_root
+
+
 Lines = list[bytes]
 HISTORIES: list[tuple[str, Callable[[Turned, Lines], Lines]]] = [
     ("no key from before", lambda t, lines: []),

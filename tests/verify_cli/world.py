@@ -220,10 +220,16 @@ def head_line(log: Log, size: int) -> str:
     return f"{b64(sha256(log.origin.encode()))} {b64(sha256(log.body(size).encode()))}\n"
 
 
-def build_world(calls: int = 21) -> World:
-    root = Log(Signer("localhost/root", b"root"))
-    log = Log(Signer("localhost/log/5f0c", b"tenant"))
-    other = Log(Signer("localhost/log/9a1b", b"other"))
+def build_world(calls: int = 21, owner: bytes = b"", verdicts: dict[int, str] | None = None) -> World:
+    """Another owner has the same names and other keys; `verdicts` has those that are not "allow", by leaf index."""
+    root = Log(Signer("localhost/root", owner + b"root"))
+    log = Log(Signer("localhost/log/5f0c", owner + b"tenant"))
+    other = Log(Signer("localhost/log/9a1b", owner + b"other"))
+
+    def verdict() -> dict[str, str]:
+        index = len(log.entries)
+        return {} if verdicts is None or index not in verdicts else {"verdict": verdicts[index]}
+
     genesis(root, "root")
     for tenant in (log, other):
         root.govern("log.created", {"origin": tenant.origin, "vkey": tenant.signer.vkey}, tenant.origin)
@@ -233,13 +239,13 @@ def build_world(calls: int = 21) -> World:
     key = {"actor": "operator", "env": "production", "key_id": "k1", "label": label, "role": "agent"}
     log.govern("key.created", key, "k1")
     for _ in range(5):
-        log.call({"amount": "4200", "currency": '"GBP"'}, side_effect="money")
+        log.call({"amount": "4200", "currency": '"GBP"'}, side_effect="money", **verdict())
     previous_size = len(log.entries)
     commit_heads(root, [(log, previous_size), (other, 1)])
     root.govern("day.closed", {"date": "2026-11-21"}, "2026-11-21")
     previous_root_size = len(root.entries)
     for number in range(calls - 5):
-        log.call({"amount": f"{number}.50", "note": '{"text": "Grüße", "n": [1, 2.5e3, null]}'})
+        log.call({"amount": f"{number}.50", "note": '{"text": "Grüße", "n": [1, 2.5e3, null]}'}, **verdict())
         if number % 6 == 3:
             commit_heads(root, [(log, len(log.entries))])
     log_size = len(log.entries)

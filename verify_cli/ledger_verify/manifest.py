@@ -60,6 +60,9 @@ def read_manifest(raw: bytes) -> Manifest:
 def parse_manifest(raw: bytes) -> Manifest:
     """The manifest in the bytes of its file, no signature verified."""
     note = parse_note(decode_utf8(raw, MANIFEST))
+    # Nobody reads a second line, so it would be a place where anybody may write into the file without breaking it.
+    if len(note.signatures) != 1:
+        raise MalformedError(f"{MANIFEST} has the wrong number of signatures", got=len(note.signatures), want=1)
     manifest = shapes.members(parse_jcs_file(note.text.encode("utf-8"), MANIFEST), _MEMBERS, MANIFEST)
     shapes.exactly(manifest["format"], FORMAT, "format")
     checkpoint = parse_checkpoint(shapes.string(manifest["checkpoint"], "checkpoint"))
