@@ -95,11 +95,11 @@ def _stream_once(reader: Callable[..., Any]) -> Callable[..., Any]:
     """What was read of a whole file under a manifest, as long as both have the bytes that they had, signatures too."""
     known: dict[tuple[Note, bytes], Any] = {}
 
-    def read(file: DigestedFile, manifest: Manifest, *rest: object) -> Any:
+    def read(file: DigestedFile, manifest: Manifest, *rest: object, **more: object) -> Any:
         with file._open(file._name) as stream:
             key = manifest.note, stream.read()
         if key not in known:
-            known[key] = reader(file, manifest, *rest)
+            known[key] = reader(file, manifest, *rest, **more)
         return known[key]
 
     return read

@@ -63,11 +63,11 @@ class ExportEntries:
         states = FieldLines(fields)
         index = start
         for lines in entries.batches(MAX_ENTRY_BYTES):
-            if index + len(lines) > end:
+            self._read_batch(lines[: end - index], index, disclosed, states)
+            index += len(lines)
+            if index > end:
                 with step("step 3"):
                     raise VerificationError(f"{ENTRIES} has too many lines", want=end - start)
-            self._read_batch(lines, index, disclosed, states)
-            index += len(lines)
         if index != end:
             with step("step 3"):
                 raise VerificationError(f"{ENTRIES} has too few lines", got=index - start, want=end - start)
