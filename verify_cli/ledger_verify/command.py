@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Callable, NamedTuple
 
-from ledger_verify.log_files import is_url
+from ledger_verify.files import is_url
 from ledger_verify.report import Outcome
 from ledger_verify.trust import TrustedKeys
 

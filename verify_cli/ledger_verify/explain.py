@@ -26,8 +26,7 @@ from ledger_verify.explanations import (
     explain_proof,
     explain_receipt,
 )
-from ledger_verify.files import read_file
-from ledger_verify.log_files import is_url
+from ledger_verify.files import is_url, read_file
 from ledger_verify.mistaken import mistaken_for_receipt
 from ledger_verify.report import Outcome, failure
 from ledger_verify.trust import CANNOT_TELL, NOT_VERIFIED, TrustedKeys, verify_signatures

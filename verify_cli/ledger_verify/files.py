@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 
 from ledger_verify.errors import CannotTellError
 
 MAX_FILE_BYTES = 16_000_000  # JSON of this size needs some 300 MB while it is parsed
 _USUAL_BYTES = 65_536
+
+
+def is_url(place: str) -> bool:
+    """Whether a place is on the network, and no file or folder."""
+    return "://" in place
 
 
 def read_file(path: str, limit: int = MAX_FILE_BYTES, what: str = "the file") -> bytes:
@@ -31,6 +35,8 @@ def read_file(path: str, limit: int = MAX_FILE_BYTES, what: str = "the file") ->
 
 def write_file(path: str, content: bytes, what: str) -> None:
     """Put a file in place at once: after a crash there is the old one or the new one, and nothing in between."""
+    import tempfile  # brings compression and random numbers with it, and most commands write nothing
+
     folder = os.path.dirname(os.path.abspath(path))
     temporary = None
     try:

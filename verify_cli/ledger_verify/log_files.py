@@ -14,6 +14,7 @@ from typing import Protocol
 from ledger_verify.canonical import decode_utf8
 from ledger_verify.encodings import HASH_BYTES
 from ledger_verify.errors import CannotTellError, MalformedError
+from ledger_verify.files import is_url
 from ledger_verify.merkle import CompactRange, cover, perfect_root
 from ledger_verify.note import MAX_NOTE_BYTES
 from ledger_verify.tiles import HEIGHT, MAX_BUNDLE_BYTES, WIDTH, Tile, parse_bundle, parse_tile, tile_of
@@ -50,10 +51,6 @@ class Folder:
         if len(raw) > limit:
             raise MalformedError(f"{path} is too long", want=f"at most {limit} bytes")
         return raw
-
-
-def is_url(place: str) -> bool:
-    return "://" in place
 
 
 def open_source(place: str) -> Source:
