@@ -209,7 +209,7 @@ class Extended(Turned):
             self.root.signer = root
         self.root.govern("signing_key.rotated", rotation, self.log.origin)
         self.log.signer = FORGER
-        self.log.call({"amount": "forged"})
+        self.log.call({"amount": '"forged"'})
         size = len(self.log.entries)
         self.heads.append((len(self.root.entries), size, commit_heads(self.root, [(self.log, size)])))
         self.signers.append(FORGER)
