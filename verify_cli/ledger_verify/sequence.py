@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from ledger_verify import catalogue
 from ledger_verify.entry import MAX_ENTRY_BYTES, Entry, check_position, parse_entry
 from ledger_verify.errors import VerificationError
 
@@ -36,7 +37,8 @@ class EntrySequence:
     `governing` holds the indexes that the next governing entry's `as_of` may have: one, but for entries of unknown types,
     whose class is not known. It does not grow with the log: of very many unknown entries in a row the later ones count as
     possibly governing without being remembered. Where a sequence starts amid a log and nothing is said of the governing
-    entries before, any index there will do, until a known governing entry is met.
+    entries before, any index there will do, until a known governing entry is met. The keys of logs are remembered, one for
+    each log that is announced.
     """
 
     def __init__(self, origin: str, start: int = 0, last_id: str = "", governing: Iterable[int] = ()) -> None:
@@ -45,6 +47,7 @@ class EntrySequence:
         self.last_id = last_id
         self.governing = list(governing)
         self._known_before = bool(self.governing)
+        self._keys: dict[str, object] = {}  # by origin the newest key that was announced
         self.unknown_types = 0
 
     def check(self, text: str, index: int) -> Entry:
@@ -57,7 +60,24 @@ class EntrySequence:
         self.last_id = entry.id
         check_position(entry, index)
         self._check_as_of(entry, index)
+        if entry.known is not None and "vkey" in entry.data:
+            self._check_key(entry)
         return entry
+
+    def _check_key(self, entry: Entry) -> None:
+        """R3, R5: a log is announced once, and each of its keys follows the one before, as far as that was seen."""
+        origin = str(entry.data["origin"])
+        known = self._keys.get(origin)
+        if entry.type == catalogue.CREATED and known is not None:
+            raise VerificationError("a log is announced twice (R3)", got=origin)
+        if entry.type == catalogue.ROTATED and known not in (None, entry.data["previous_vkey"]):
+            raise VerificationError(
+                "the key that is replaced is not the one in force (R5)",
+                got=entry.data["previous_vkey"],
+                want=known,
+                hint="Somebody announced a key by means of one that had been replaced",
+            )
+        self._keys[origin] = entry.data["vkey"]
 
     def _check_as_of(self, entry: Entry, index: int) -> None:
         """E4, E6: `as_of` is the last governing entry before this one, as far as it was seen."""
