@@ -19,7 +19,8 @@ import atexit, os, sys, threading, __main__
 print(__name__, __main__.__spec__.name, sys.argv[1:], os.environ["TOLD"], os.getcwd(), os.read(0, 1))
 print("to stderr", file=sys.stderr)
 atexit.register(print, "at exit")
-threading.Thread(target=print, args=("thread",)).start()
+thread = threading.Thread(target=print, args=("thread",))
+thread.start()
 """
 
 
@@ -36,7 +37,16 @@ def program(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "end", ["pass", "sys.exit(3)", "sys.exit('a reason')", "os._exit(4)", "os.kill(os.getpid(), 9)", "os.abort()"]
+    "end",
+    [
+        "pass",
+        "sys.exit(3)",
+        "sys.exit('a reason')",
+        # What ends at once waits for no thread, and flushes nothing.
+        "thread.join(); os._exit(4)",
+        "thread.join(); os.kill(os.getpid(), 9)",
+        "thread.join(); os.abort()",
+    ],
 )
 def test_program_ends_as_it_would(program, end):
     module, arguments, told = program(PROGRAM + end)

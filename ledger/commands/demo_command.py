@@ -22,6 +22,7 @@ from ledger.commands.import_command import import_file
 from ledger.commands.sample import sample_events
 from ledger.commands.terminal import option, refusals
 from ledger.log.errors import ConflictError, LedgerError
+from ledger.log.export import MANIFEST
 
 EVENTS = 240
 READERS = 8
@@ -166,7 +167,7 @@ class Story:
         text = entries.read_bytes()
         entries.write_bytes(flip_byte(text, _tool_name(text, b'"tool_name":"')))
         # A forger would also correct the digest in the manifest.
-        manifest = forged_export / "manifest.json"
+        manifest = forged_export / MANIFEST
         old, new = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (export / "entries.jsonl", entries))
         manifest.write_text(manifest.read_text().replace(old, new))
         self._refused("export", forged_export)

@@ -6,9 +6,12 @@ again.
 """
 
 import asyncio
+import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,11 @@ import httpx
 import msgspec
 
 from ledger.commands.operator import call, operator_client
-from ledger.commands.terminal import data_option, option, progress, refusals
+from ledger.commands.terminal import data_option, option, progress, refusals, say
 from ledger.log.disclosing import Disclosing
 from ledger.log.durable import rename
 from ledger.log.errors import ConfigurationError, ConflictError, LedgerError, NotFoundError
-from ledger.log.export_archive import ARCHIVE, digest_of, unpack
+from ledger.log.export_archive import ARCHIVE, digest_of, private, unpack
 from ledger.log.export_spool import ExportStatus, SpooledFile
 from ledger.settings import Settings
 
@@ -61,12 +64,16 @@ def command(settings: Settings, out: Path, start: int, stop: int | None, disclos
       call.reported /data/principal
       * /data/reason
     """
-    if out.exists():
+    if os.path.lexists(out):
         raise ConflictError(f"{out} exists already; an export makes a new one")
+    if out.parent.exists() and not out.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(out.parent))
     out.parent.mkdir(parents=True, exist_ok=True)
     order = {"from": start, "to": stop, "disclose": _profile(disclose), "format": "tar" if form == "folder" else form}
     status = asyncio.run(_export(settings, order, out, form))
-    click.echo(f"{out}: entries {status.start} to {status.stop - 1}, recorded at {status.leaf_index}")
+    fields = status.fields
+    counts = f"{fields.disclosed} fields disclosed, {fields.withheld} withheld, {fields.erased} erased"
+    click.echo(f"{out}: entries {status.start} to {status.stop - 1}, {counts}, recorded at {status.leaf_index}")
 
 
 def _profile(disclose: str) -> str | list[str]:
@@ -91,22 +98,44 @@ def _profile(disclose: str) -> str | list[str]:
 async def _export(settings: Settings, order: dict[str, Any], out: Path, form: str) -> ExportStatus:
     async with operator_client(settings, seconds=None) as client:
         status, part = await _begin(client, order, out)
-        try:
-            status = await _made(client, status)
-        except LedgerError:
-            shutil.rmtree(part)
-            raise
-        for file in status.files:
-            await _fetch(client, status, file, part / file.name)
-        await call(client, "DELETE", f"{_PATH}/{status.export_id}")
-    _put_in_place(part, out, form)
+        with _held(part):
+            try:
+                status = await _made(client, status)
+                for file in status.files:
+                    await _fetch(client, status, file, part / file.name)
+                await call(client, "DELETE", f"{_PATH}/{status.export_id}")
+                _put_in_place(part, out, form)
+            except (_FailedError, OSError):
+                # Nothing of it can be gone on with; and what it discloses should lie nowhere that nobody knows of.
+                shutil.rmtree(part, ignore_errors=True)
+                raise
+            except BaseException:
+                say(f"What was fetched by then lies in {part}: run the same command again to go on, or remove it.")
+                raise
     return status
+
+
+class _FailedError(LedgerError):
+    """The service could not make the export."""
+
+
+@contextmanager
+def _held(part: Path) -> Iterator[None]:
+    """Be the only one who fetches to this place. Raises ConflictError when somebody else does."""
+    with (part / "order.json").open("rb") as order:
+        try:
+            fcntl.flock(order, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConflictError(f"another export is being fetched to this place, in {part}") from None
+        yield
 
 
 async def _begin(client: httpx.AsyncClient, order: dict[str, Any], out: Path) -> tuple[ExportStatus, Path]:
     """A new export, or the one that was being fetched for this place when it was cut off; and where its parts lie."""
     for part, export_id in list(_parts(out)):
         try:
+            with _held(part):
+                pass
             if msgspec.json.decode((part / "order.json").read_bytes()) == order:
                 status = await _status(client, export_id)
                 if status.status != "failed":
@@ -129,9 +158,6 @@ def _parts(out: Path) -> Iterator[tuple[Path, str]]:
 
 
 async def _status(client: httpx.AsyncClient, export_id: str) -> ExportStatus:
-    answer = await client.get(f"{_PATH}/{export_id}")
-    if answer.status_code == 404:
-        raise NotFoundError("there is no such export")
     return msgspec.json.decode((await call(client, "GET", f"{_PATH}/{export_id}")).content, type=ExportStatus)
 
 
@@ -145,14 +171,13 @@ async def _made(client: httpx.AsyncClient, status: ExportStatus) -> ExportStatus
             before, status = status.done, await _status(client, status.export_id)
             advance(status.done - before)
     if status.status == "failed":
-        raise LedgerError(f"the export failed: {status.reason}")
+        raise _FailedError(f"the export failed: {status.reason}")
     return status
 
 
 async def _fetch(client: httpx.AsyncClient, status: ExportStatus, file: SpooledFile, path: Path) -> None:
     """Fetch a file, from where it was cut off, a bounded piece at a time."""
-    # For the owner only: it may disclose what is sealed.
-    with open(path, "ab", opener=_private) as target, progress(f"fetching {file.name}", file.size) as advance:
+    with open(path, "ab", opener=private) as target, progress(f"fetching {file.name}", file.size) as advance:
         advance(target.tell())
         while (at := target.tell()) < file.size:
             headers = {"range": f"bytes={at}-{min(at + PIECE_BYTES, file.size) - 1}"}
@@ -160,12 +185,7 @@ async def _fetch(client: httpx.AsyncClient, status: ExportStatus, file: SpooledF
             target.write(answer.content)
             advance(len(answer.content))
     if path.stat().st_size != file.size or digest_of(path) != file.sha256:
-        path.unlink()
-        raise LedgerError(f"{file.name} did not arrive as it was made; export again")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+        raise _FailedError(f"{file.name} did not arrive as it was made; export again")
 
 
 def _put_in_place(part: Path, out: Path, form: str) -> None:

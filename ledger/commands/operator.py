@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 
 from ledger.commands.sole_writer import sole_writer
-from ledger.log.errors import ConflictError, LedgerError
+from ledger.log.errors import ConflictError, LedgerError, NotFoundError
 from ledger.log.lock import InUseError
 from ledger.settings import Settings
 
 TIMEOUT_SECONDS = 60.0
+_KINDS: dict[int, type[LedgerError]] = {404: NotFoundError, 409: ConflictError}
 
 
 @asynccontextmanager
@@ -64,5 +65,4 @@ async def call(client: httpx.AsyncClient, method: str, path: str, **arguments: A
         detail = "; ".join([problem["detail"], *(f"{e['loc']}: {e['msg']}" for e in problem.get("errors", []))])
     except (ValueError, KeyError, TypeError):
         detail = response.text[:500]
-    kind = ConflictError if response.status_code == 409 else LedgerError
-    raise kind(f"{method} {path}: {response.status_code} {detail}")
+    raise _KINDS.get(response.status_code, LedgerError)(f"{method} {path}: {response.status_code} {detail}")

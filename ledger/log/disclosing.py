@@ -9,9 +9,14 @@ Without a rule nothing is shown.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import get_args, get_origin
+
+import msgspec
 
 from ledger.log.errors import InvalidRequestError
+from ledger.log.events import Event, catalogue
+from ledger.log.sealed import Commitment
 
 MAX_RULES = 64
 NOTHING: tuple[str, ...] = ()
@@ -45,6 +50,21 @@ class Disclosing:
             else:
                 self._exact.add((kind, pointer))
 
+    def require_known(self) -> None:
+        """Raises InvalidRequestError for a rule about a type, or about a sealed field, that there is none of."""
+        for rule in self.rules:
+            kind, pointer = rule.split(" ")
+            types = catalogue()
+            if kind != "*" and kind not in types:
+                raise InvalidRequestError.at(["disclose"], f"{rule!r}: there is no event type {kind}")
+            sealed = {
+                name for event in (types.values() if kind == "*" else [types[kind]]) for name in _sealed_names(event)
+            }
+            name = pointer.removeprefix("/data").removeprefix("/").partition("/")[0]
+            if name not in ("*", "", *sealed):
+                known = ", ".join(sorted(f"/data/{one}" for one in sealed)) or "none"
+                raise InvalidRequestError.at(["disclose"], f"{rule!r}: no sealed field; of {kind} there are {known}")
+
     def shows(self, event_type: str, pointer: str) -> bool:
         return (
             (event_type, pointer) in self._exact
@@ -54,3 +74,11 @@ class Disclosing:
 
     def __bool__(self) -> bool:
         return bool(self.rules)
+
+
+def _sealed_names(event: type[Event]) -> Iterator[str]:
+    """The members of `data` that are sealed, whole or member by member."""
+    for field in msgspec.structs.fields(event):
+        kinds = get_args(field.type) or (field.type,)
+        if Commitment in kinds or any(get_origin(kind) is dict for kind in (field.type, *kinds)):
+            yield field.encode_name

@@ -20,7 +20,8 @@ from ledger.log.days import DayDocument
 from ledger.log.disclosing import Disclosing
 from ledger.log.erased import Erased, recorded_erasures
 from ledger.log.errors import ConflictError, InvalidRequestError
-from ledger.log.export_lines import FieldCounts, write_entries, write_governing, write_keys
+from ledger.log.export_lines import write_entries, write_governing, write_keys
+from ledger.log.export_spool import FieldCounts
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import RootProof, base64_path, covering_head, root_proof
 from ledger.log.working_copy import Log

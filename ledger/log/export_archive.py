@@ -2,6 +2,7 @@
 """An export as one file (spec/export.md, "As one file"): POSIX ustar, the same bytes for the same export."""
 
 import hashlib
+import os
 import tarfile
 from pathlib import Path
 
@@ -40,9 +41,14 @@ def unpack(path: Path, folder: Path) -> None:
             source = archive.extractfile(info)
             # It is our own, and all the same nothing leads out of the folder.
             assert source is not None and "/" not in name and name not in (".", "..")
-            with (folder / name).open("xb") as file:
+            with open(folder / name, "xb", opener=private) as file:
                 while part := source.read(1 << 20):
                     file.write(part)
+
+
+def private(path: str, flags: int) -> int:
+    """Opens a file for its owner only: it may disclose what is sealed."""
+    return os.open(path, flags, 0o600)
 
 
 def digest_of(path: Path) -> str:

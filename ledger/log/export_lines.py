@@ -5,14 +5,13 @@ from collections.abc import Callable, Container
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from ledger.log import canonical
 from ledger.log.disclosing import Disclosing
 from ledger.log.entry import read_envelope
 from ledger.log.erased import Erased, recorded_erasures
 from ledger.log.events import read_event
 from ledger.log.events.logs import LogCreated, SigningKeyRotated
+from ledger.log.export_spool import FieldCounts
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import base64_path, disclosures_of
 from ledger.log.sealed import commitments_of, decrypt, read_disclosure
@@ -20,14 +19,6 @@ from ledger.log.store import Row
 from ledger.log.working_copy import Committed, Log
 
 CHUNK = 1000
-
-
-class FieldCounts(msgspec.Struct):
-    """How many sealed fields of the range are in each state."""
-
-    disclosed: int = 0
-    erased: int = 0
-    withheld: int = 0
 
 
 def write_entries(
@@ -117,7 +108,7 @@ class _States:
     """Writes a line for each run of entries whose sealed fields are the same and in the same states."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.counts = FieldCounts()
+        self._counts = dict.fromkeys(FieldCounts.__struct_fields__, 0)
         self._file = file
         self._fields: dict[str, str] = {}
         self._start = self._stop = 0
@@ -125,19 +116,17 @@ class _States:
     def add(self, index: int, pointers: tuple[str, ...], shown: Container[str], erased: Container[str]) -> None:
         fields = {}
         for pointer in pointers:
-            if pointer in shown:
-                fields[pointer] = "disclosed"
-                self.counts.disclosed += 1
-            elif pointer in erased:
-                fields[pointer] = "erased"
-                self.counts.erased += 1
-            else:
-                fields[pointer] = "withheld"
-                self.counts.withheld += 1
+            state = "disclosed" if pointer in shown else "erased" if pointer in erased else "withheld"
+            fields[pointer] = state
+            self._counts[state] += 1
         if index != self._stop or fields != self._fields:
             self.end()
             self._fields, self._start = fields, index
         self._stop = index + 1
+
+    @property
+    def counts(self) -> FieldCounts:
+        return FieldCounts(**self._counts)
 
     def end(self) -> None:
         if self._fields:

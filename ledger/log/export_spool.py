@@ -21,13 +21,23 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from ledger.log.durable import replace_file
-from ledger.log.errors import NotFoundError
+from ledger.log.errors import NotFoundError, RateLimitedError
 
 KEPT_SECONDS = 86_400.0
+MAX_KEPT = 100
+"""Exports of one log."""
 
 State = Literal["running", "ready", "failed"]
 Format = Literal["tar", "csv", "json"]
 _ID = re.compile(r"[0-9a-f]{32}")
+
+
+class FieldCounts(msgspec.Struct, frozen=True):
+    """How many sealed fields are in each state."""
+
+    disclosed: int = 0
+    erased: int = 0
+    withheld: int = 0
 
 
 class SpooledFile(msgspec.Struct, frozen=True):
@@ -50,6 +60,7 @@ class ExportStatus(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "
     disclose: list[str]
     format: Format
     done: int = 0
+    fields: FieldCounts = FieldCounts()
     leaf_index: int | None = None
     manifest: str | None = None
     files: list[SpooledFile] = []
@@ -95,6 +106,14 @@ class Spooled(NamedTuple):
         """Remove the folder that is being written, for want of which it can be begun anew."""
         shutil.rmtree(self.export, ignore_errors=True)
 
+    def clear(self) -> None:
+        """Leave nothing but what is to be said of it."""
+        for item in self.folder.iterdir():
+            if item.is_dir():
+                shutil.rmtree(item, ignore_errors=True)
+            elif item.name not in ("lock", "status.json"):
+                item.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Whoever makes it at this moment fails for want of its folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -112,8 +131,12 @@ class Spool:
         self._folder = folder
 
     def create(self, log_id: str, export_id: str) -> Spooled:
-        """A new place."""
+        """A new place. Raises RateLimitedError when there are too many to be fetched."""
         place = self._folder / log_id / export_id
+        if len(_folders(place.parent)) >= MAX_KEPT:
+            raise RateLimitedError(
+                f"{MAX_KEPT} exports lie ready: fetch and DELETE some, or wait until they are a day old"
+            )
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         place.mkdir(mode=0o700, parents=True)
         return Spooled(place)
@@ -139,9 +162,10 @@ class Spool:
         for log in _folders(self._folder):
             for spooled in self._all(log):
                 try:
-                    kept = spooled.status().status == "running" or self._age(spooled) < KEPT_SECONDS
-                    if spooled.status().status == "failed" and spooled.export.exists():
-                        kept = False
+                    status = spooled.status().status
+                    kept = status == "running" or self._age(spooled) < KEPT_SECONDS
+                    if status == "failed":
+                        spooled.clear()
                 except NotFoundError:
                     kept = self._age(spooled) < 60
                 if not kept:

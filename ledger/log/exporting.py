@@ -190,5 +190,6 @@ def _finish(order: Order, spooled: Spooled, exported: Exported, status: ExportSt
         done=len(order.exported),
         leaf_index=index,
         manifest=exported.sha256,
+        fields=exported.manifest.fields,
         files=[SpooledFile(path.name, digest, path.stat().st_size) for path, digest in files],
     )

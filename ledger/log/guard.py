@@ -49,7 +49,7 @@ from ledger.tlog.note import MAX_NOTE_BYTES, parse_vkey
 WAYS_ON = (
     "Nothing is signed, since that would fork the log. Put the newest copy in its place (a later backup, or the "
     "standby that has it) and start again. If there is none: this ledger stays readable (`ledger check`, "
-    "`ledger export`), and a new one is begun with `ledger init`. `ledger guard show` compares the two"
+    "`ledger copy`), and a new one is begun with `ledger init`. `ledger guard show` compares the two"
 )
 
 

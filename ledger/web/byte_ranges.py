@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 
+from ledger.log.errors import NotFoundError
 from ledger.web.errors import OutOfRangeError
 
 _RANGE = re.compile(r"bytes=(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})")
@@ -35,10 +36,16 @@ def asked_part(header: str | None, if_range: str | None, tag: str, size: int) ->
 
 
 async def read_part(path: Path, part: range) -> AsyncIterator[bytes]:
-    """The bytes of a file, a bounded piece at a time, none of them read by the event loop."""
+    """The bytes of a file, a bounded piece at a time, none of them read by the event loop.
+
+    Raises NotFoundError as soon as the file is removed: what was erased is handed out no further.
+    """
+    kept = anyio.Path(path)
     async with await anyio.open_file(path, "rb") as file:
         await file.seek(part.start)
         left = len(part)
         while left and (piece := await file.read(min(left, _CHUNK))):
+            if not await kept.exists():
+                raise NotFoundError("the file was removed while it was fetched")
             left -= len(piece)
             yield piece

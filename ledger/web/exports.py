@@ -49,25 +49,29 @@ _decoder = msgspec.json.Decoder(ExportRequest)
 @post(["/audit/exports", "/audit/export"], status_code=202, summary="Export entries", tags=["exports"])
 async def post_export(
     request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
-) -> ExportStatus:
+) -> Response[ExportStatus]:
     """Begin an export of a complete range of the log, for an auditor to check without this service."""
     principal.require("log:export")
     body = await request.body() or b"{}"
     canonical.refuse_duplicates(body)
     wanted: ExportRequest = decode(_decoder, body)
     rules = _PROFILES[wanted.disclose] if isinstance(wanted.disclose, str) else wanted.disclose
+    disclosing = Disclosing(rules)
+    disclosing.require_known()
     if rules:
         principal.require("payload:read")
     if wanted.stop is not None:
         await service.catch_up_to(principal.log, wanted.stop)
     order = Order(
         exported=require_range(principal.log, wanted.start, wanted.stop),
-        disclosing=Disclosing(rules),
+        disclosing=disclosing,
         format=wanted.format,
         actor=principal.actor,
         allowed=principal.recheck,
     )
-    return await service.exports.start(principal.log, order)
+    status = await service.exports.start(principal.log, order)
+    where = {"location": f"/api/v1/audit/exports/{status.export_id}", "retry-after": "1"}
+    return Response(status, status_code=202, headers=where)
 
 
 @get("/audit/exports/{export_id:str}", summary="Where an export stands", tags=["exports"])

@@ -155,7 +155,6 @@ def test_backup_beside_a_busy_service(
     # The service went on and published more: this copy can be read, and not be signed on.
     assert "This copy cannot be signed on. the database is behind what was published" in result.stderr
     refused(run_ledger("serve", "--port", "0", data=restored, **guarded(data)), "behind what was published")
-    done(run_ledger("export", "--out", str(tmp_path / "evidence"), data=restored))
 
 
 def test_backup_takes_no_place_that_is_taken(filled: Path, backup: Path, tmp_path: Path) -> None:

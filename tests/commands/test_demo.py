@@ -26,7 +26,7 @@ def test_demo(tmp_path: Path) -> None:
     assert "reported 240 decisions" in output
     assert output.count("✓ ") == 12
     assert output.count("refused") == 2
-    for name in ("data/ledger.db", "data/ledger-verify.pyz", "export/manifest.json", "day.json", "forged-receipt.json"):
+    for name in ("data/ledger.db", "data/ledger-verify.pyz", "export/manifest.note", "day.json", "forged-receipt.json"):
         assert (folder / name).is_file(), name
     assert len(list((folder / "receipts").iterdir())) == 240
     receipt, forged = _commands(output)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ledger export`: folders that `ledger-verify` accepts, made beside a running service and without one."""
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -52,7 +53,10 @@ def test_export_everything(filled: Service, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "evidence"
     size = filled.size()
     output = done(run_ledger("export", "--out", str(folder), data=filled.settings))
-    assert output == f"{folder}: entries 0 to {size - 1}, recorded at {size}\n"
+    counts = "0 fields disclosed, {} withheld, 0 erased"
+    withheld = _manifest(folder)["fields"]["withheld"]
+    assert output == f"{folder}: entries 0 to {size - 1}, {counts.format(withheld)}, recorded at {size}\n"
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     assert {path.name for path in folder.iterdir()} == FILES
     assert [path.name for path in folder.parent.iterdir()] == ["evidence"]
     assert len((folder / "entries.jsonl").read_bytes().splitlines()) == size
@@ -142,6 +146,27 @@ def test_export_goes_on_where_it_was_cut_off(filled: Service, tmp_path: Path) ->
         _verify(filled, tmp_path / "evidence")
 
 
+def test_export_to_one_place_twice_at_once(filled: Service, tmp_path: Path) -> None:
+    """Whoever comes second is told, and disturbs nothing."""
+    part = tmp_path / f".evidence.{'0' * 32}.part"
+    part.mkdir()
+    (part / "order.json").write_text("{}")
+    command = ("export", "--out", str(tmp_path / "evidence"), "--to", "3")
+    with (part / "order.json").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused(run_ledger(*command, data=filled.settings), "another export is being fetched to this place")
+        assert [path.name for path in tmp_path.iterdir()] == [part.name]
+    done(run_ledger(*command, data=filled.settings))
+    assert [path.name for path in tmp_path.iterdir()] == ["evidence"]
+
+
+def test_export_to_a_link_that_leads_nowhere(filled: Service, tmp_path: Path) -> None:
+    (tmp_path / "evidence").symlink_to(tmp_path / "nowhere")
+    size = filled.size()
+    refused(run_ledger("export", "--out", str(tmp_path / "evidence"), data=filled.settings), "exists already")
+    assert filled.size() == size and [path.name for path in tmp_path.iterdir()] == ["evidence"]
+
+
 def test_export_damaged_on_its_way(filled: Service, tmp_path: Path) -> None:
     order = {"from": 4, "to": 10, "disclose": "none", "format": "tar"}
     with filled.client() as client:
@@ -167,6 +192,9 @@ def test_export_damaged_on_its_way(filled: Service, tmp_path: Path) -> None:
         (b"# nothing\n", "has no rule"),
         (b"\xff\xfe", "it is no text"),
         (b"call.reported\n", "no rule: 'call.reported'"),
+        (b"call.reportd *\n", "there is no event type call.reportd"),
+        (b"call.reported /data/tool_arg/amount\n", "no sealed field; of call.reported there are /data/principal"),
+        (b"call.reported /data/agent_id\n", "no sealed field"),
         (b"".join(b"call.reported /data/x%d\n" % n for n in range(65)), "at most 64"),
     ],
 )
@@ -198,7 +226,7 @@ def test_export_empty_range(filled: Service, tmp_path: Path) -> None:
 def test_export_without_a_service(fresh_ledger: Ledger, tmp_path: Path) -> None:
     """The command commits to the root log itself, so that the export is as strong as any."""
     place, keys = fresh_ledger
-    assert "entries 0 to 2, recorded at 3" in done(
+    assert "entries 0 to 2, 0 fields disclosed, 1 withheld, 0 erased, recorded at 3" in done(
         run_ledger("export", "--out", str(tmp_path / "evidence"), data=place)
     )
     verified = run_verifier("export", str(tmp_path / "evidence"), "--root-key", keys["root_vkey"])

@@ -20,7 +20,8 @@ from ledger.log.disclosing import EVERYTHING, Disclosing
 from ledger.log.entry import read_envelope
 from ledger.log.errors import ConflictError, InvalidRequestError, UnavailableError
 from ledger.log.export import Exported, Manifest, NotCommittedError, require_range, write_export
-from ledger.log.export_lines import CHUNK, FieldCounts
+from ledger.log.export_lines import CHUNK
+from ledger.log.export_spool import FieldCounts
 from ledger.log.store import Row
 from tests.log.stores import AroundStore
 from tests.log.world import DAY, NOON, TENANT, World, event

@@ -16,7 +16,7 @@ from ledger.log.erasure import Erasure, erase
 from ledger.log.errors import ForbiddenError, NotFoundError, RateLimitedError
 from ledger.log.events.logs import EvidenceExported
 from ledger.log.export import Exported, NotCommittedError, require_range
-from ledger.log.export_spool import KEPT_SECONDS, ExportStatus, Spool, Spooled
+from ledger.log.export_spool import KEPT_SECONDS, MAX_KEPT, ExportStatus, Spool, Spooled
 from ledger.log.exporting import MAX_WAITING, Exports, Order
 from ledger.log.leaf import read_leaf
 from ledger.log.working_copy import Moment
@@ -207,11 +207,25 @@ def test_abandoned_one_has_failed_and_is_swept(tmp_path: Path) -> None:
     held = running.hold()
     assert abandoned.status().status == "failed" and "ask for it again" in str(abandoned.status().reason)
     assert running.status().status == "running"
+    (abandoned.folder / ".export.x").mkdir()
+    (abandoned.folder / ".export.x" / "disclosures.jsonl").write_bytes(b"in the clear")
     spool.sweep()
-    assert not abandoned.folder.exists() and running.folder.exists()
+    assert {path.name for path in abandoned.folder.iterdir()} == {"lock", "status.json"}
+    assert abandoned.status().status == "failed" and running.export.exists()
     os.close(held)
     spool.sweep()
-    assert not running.folder.exists()
+    assert not running.export.exists()
+
+
+def test_so_many_are_kept(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "exports")
+    for number in range(MAX_KEPT):
+        spool.create("log", f"{number:032x}")
+    with pytest.raises(RateLimitedError, match="exports lie ready"):
+        spool.create("log", "f" * 32)
+    spool.create("another", "f" * 32)
+    spool.find("log", f"{7:032x}").remove()
+    spool.create("log", "f" * 32)
 
 
 def test_ready_one_is_kept_for_a_day(tmp_path: Path) -> None:

@@ -169,13 +169,31 @@ def test_what_is_no_evidence_is_known_and_sent_to_its_command(folder: Path) -> N
         ("claims", 2, "ledger-verify claim --key VKEY"),
         ("export/manifest.note", 2, "ledger-verify explain FOLDER"),
         ("export/README.txt", 2, "not recognised"),
-        ("mistaken", 1, "jq -c '.receipts[0]'"),
+        ("mistaken", 2, "jq -c '.receipts[0]'"),
         ("missing", 2, "cannot read the file"),
     ]:
         found, said = run_here(["explain", str(folder / name)])
         assert found == code and what in said, (name, said)
     code, said = run_here(["explain", "https://ledger.example.com/root/"])
     assert code == 2 and "ledger-verify log" in said
+
+
+def test_checkpoint_in_a_file_does_not_vouch_for_the_rest(
+    folder: Path, tmp_path: Path, key_sets: list[list[str]]
+) -> None:
+    """A receipt or a day of a version to come, or any answer with more in it than a head: nobody looked at that."""
+    receipt, day = (json.loads((folder / name).read_bytes()) for name in ("receipt", "day"))
+    inclusion = {name: receipt[name] for name in ("checkpoint", "inclusion_path", "leaf_index")}
+    for value in (
+        receipt | {"format": "ledger-receipt/v2"},
+        {name: member for name, member in receipt.items() if name != "format"},
+        day | {"format": "ledger-day/v2"},
+        inclusion,
+        {"checkpoint": receipt["checkpoint"], "note": "x"},
+    ):
+        (tmp_path / "unknown").write_bytes(file_bytes(value))
+        code, said = run_here(["explain", str(tmp_path / "unknown"), *key_sets[3]])
+        assert code == 2 and "no kind or version that is known here" in said, said
 
 
 def test_failure_says_what_failed_and_what_to_do(folder: Path, tmp_path: Path, key_sets: list[list[str]]) -> None:

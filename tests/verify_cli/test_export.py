@@ -171,6 +171,16 @@ def test_files_are_exactly_those_of_the_table(folder: Path, keys: TrustedKeys) -
     assert verify_export(str(folder), keys).signed.by_root
 
 
+def test_folder_of_something_else_cannot_be_told(tmp_path: Path, keys: TrustedKeys) -> None:
+    """Beside a view for people the export lies as an archive."""
+    (tmp_path / "view.csv").write_bytes(b"x")
+    with pytest.raises(CannotTellError, match=r"the folder is no export$"):
+        verify_export(str(tmp_path), keys)
+    (tmp_path / "export.tar").write_bytes(b"x")
+    with pytest.raises(CannotTellError, match=r"The export is the export\.tar in it"):
+        verify_export(str(tmp_path), keys)
+
+
 def test_every_file_is_bound_by_its_digest(folder: Path, keys: TrustedKeys) -> None:
     rng = random.Random(3)
     for name in (*EXPORT_FILES, "manifest.note"):

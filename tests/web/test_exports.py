@@ -20,6 +20,7 @@ def call(call_id, **payload):
 def begin(client, **body):
     answer = client.post(f"{API}/audit/exports", json=body)
     assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"{API}/audit/exports/{answer.json()['export_id']}"
     return answer.json()
 
 
@@ -62,6 +63,7 @@ def test_export_is_made_recorded_and_verifies(service, owner, auditor, reported,
         export = verified(service, status, client, tmp_path)
         assert (export.start, export.end, export.signed.tier) == (first, last + 1, "tamper-evident")
         assert (export.disclosed, export.withheld) == (0, 15 + 5)
+        assert status["fields"] == {"disclosed": 0, "erased": 0, "withheld": 20}
         [entry] = owner.get(f"{API}/events", params={"type": "evidence.exported", "limit": 1}).json()["items"]
         assert entry["leaf_index"] == status["leaf_index"]
         assert entry["data"] == {
@@ -208,6 +210,8 @@ def test_export_after_an_erasure_reports_it(owner, service, tmp_path):
         ({"disclose": "some"}, ["body", "disclose"]),
         ({"disclose": ["call.reported"]}, ["disclose"]),
         ({"disclose": ["* *"] * 65}, ["body", "disclose"]),
+        ({"disclose": ["call.reportd *"]}, ["disclose"]),
+        ({"disclose": ["* /data/agent_id"]}, ["disclose"]),
         ({"format": "pdf"}, ["body", "format"]),
         ({"since": 1}, ["body", "since"]),
         ([], ["body"]),

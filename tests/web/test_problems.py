@@ -28,7 +28,8 @@ def body_of(error):
 
 
 def make(kind):
-    return kind("why", []) if kind is errors.InvalidRequestError else kind("why")
+    more = {errors.InvalidRequestError: [[]], web_errors.OutOfRangeError: [7]}
+    return kind("why", *more.get(kind, []))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ERRORS if kind not in (errors.LedgerError, errors.DamagedError)])

@@ -122,7 +122,9 @@ class _Judge:
             notes.append("no entry matches before: looked at up to the end of the range")
         low = claim.after + 1 if isinstance(claim.after, int) else self._start
         high = claim.before if isinstance(claim.before, int) else end
-        if low < self._start or high > end:
+        if max(low, self._start) >= min(high, end):
+            notes.append(f"no entry of the range, {self._start} to {end - 1}, lies there: nothing to check")
+        elif low < self._start or high > end:
             notes.append(f"of the entries {low} to {high - 1} only those of the range, {self._start} to {end - 1}")
         return notes
 

@@ -44,6 +44,7 @@ _COMMANDS = {
 }
 _FORMATS = {b"ledger-receipt/v1": RECEIPT, b"ledger-equivocation/v1": EQUIVOCATION, b"ledger-day/v1": DAY}
 _ARCHIVE = b"ledger-export/"  # the folder in the name of its first file
+_HEAD = {"checkpoint", "origin", "root_hash", "tree_size"}  # the answer of GET /api/v1/transparency/head
 _CONSISTENCY = {"consistency_path", "from", "origin", "root1", "root2", "to"}
 
 # What is recognised and is no evidence by itself: what it is, and the command that it is for.
@@ -144,7 +145,13 @@ def _recognised(raw: bytes, place: str) -> str:
         )
     answer = mistaken_for_receipt(raw)
     if answer is not None:
-        raise answer
+        raise CannotTellError(str(answer))
+    if not set(value) <= _HEAD:
+        # A checkpoint in it may be good; of the rest nobody would have looked at a word.
+        raise CannotTellError(
+            "it is of no kind or version that is known here, whatever checkpoints it holds. If it should be evidence, ask "
+            "the command that it is for: it says what is wrong with it"
+        )
     return CHECKPOINT
 
 

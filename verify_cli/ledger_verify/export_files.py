@@ -129,6 +129,9 @@ def _check_names(path: str) -> None:
             kinds = {item.name: item.is_file(follow_symlinks=False) for item in listing}
     except OSError as error:
         raise CannotTellError(f"cannot read the folder: {error.strerror}") from None
+    if not kinds.keys() & {MANIFEST, ENTRIES, _OLD_MANIFEST}:
+        hint = ". The export is the export.tar in it" if "export.tar" in kinds else ""
+        raise CannotTellError(f"the folder is no export{hint}")
     with step("step 1"):
         if _OLD_MANIFEST in kinds and MANIFEST not in kinds:
             raise VerificationError(
