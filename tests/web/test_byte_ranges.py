@@ -16,7 +16,7 @@ CONTENT = bytes(range(256)) * 4096
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 20))
 def test_part_is_what_was_asked_for(first: int, last: int, size: int) -> None:
-    def part(header: str) -> range | None | str:
+    def part(header: str) -> range | str | None:
         try:
             return asked_part(header, None, '"tag"', size)
         except OutOfRangeError as error:
