@@ -117,8 +117,9 @@ class Exports:
                 status, status="failed", reason="an internal error; the service's log has it"
             )
         try:
+            # An erasure may have taken the place away.
             with suppress(OSError):
-                await asyncio.to_thread(spooled.write_status, ready)
+                await asyncio.to_thread(_conclude, spooled, ready)
         finally:
             os.close(held)
 
@@ -176,6 +177,13 @@ class Exports:
 
         appended = await self._ledger.sequencer.submit(log, decide)
         return appended.items[0].leaf_index
+
+
+def _conclude(spooled: Spooled, status: ExportStatus) -> None:
+    if status.status == "failed":
+        # What was written by then may show something, and nobody will fetch it.
+        spooled.clear()
+    spooled.write_status(status)
 
 
 def _finish(order: Order, spooled: Spooled, exported: Exported, status: ExportStatus, index: int) -> ExportStatus:

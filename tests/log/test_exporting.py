@@ -156,11 +156,14 @@ def test_failure_is_told_and_leaves_no_record(
 
     def fail(*arguments: Any, **options: Any) -> Exported:
         tries.append(arguments)
+        arguments[3].mkdir(exist_ok=True)
+        (arguments[3] / "disclosures.jsonl").write_bytes(b"in the clear")
         raise error
 
     monkeypatch.setattr(module, "write_export", fail)
     size = world.size
-    status, _ = made(world, exports)
+    status, spooled = made(world, exports)
+    assert {path.name for path in spooled.folder.iterdir()} == {"lock", "status.json"}
     assert status.status == "failed" and status.reason is not None and status.reason.startswith(reason)
     assert world.size == size and len(tries) == (2 if isinstance(error, NotCommittedError) else 1)
 
