@@ -125,18 +125,25 @@ class Exports:
 
     async def _on_record(self, log: Log, order: Order, spooled: Spooled, status: ExportStatus) -> tuple[Exported, int]:
         for _ in range(TRIES):
-            await self._ledger.refresh(log)
-            try:
-                exported = await asyncio.to_thread(self._write, log, order, spooled, status)
-            except NotCommittedError:
-                await self._commit_heads()
-                exported = await asyncio.to_thread(self._write, log, order, spooled, status)
+            exported = await self._written(log, order, spooled, status)
             index = await self._record(log, order, status, exported)
             # What was erased before that entry is known by now; what comes later removes what lies here.
             known = await asyncio.to_thread(erasures_of, self._ledger, log, order.exported, index)
             if known == exported.erasures:
                 return exported, index
         raise ConflictError("the log changed each time that it was exported; try again")
+
+    async def _written(self, log: Log, order: Order, spooled: Spooled, status: ExportStatus) -> Exported:
+        for _ in range(TRIES):
+            # What other processes wrote and committed: proofs are made from memory, and must know as much as the store.
+            await self._ledger.refresh(self._ledger.root)
+            await self._ledger.refresh(log)
+            try:
+                return await asyncio.to_thread(self._write, log, order, spooled, status)
+            except NotCommittedError as error:
+                missing = error
+                await self._commit_heads()
+        raise missing
 
     def _write(self, log: Log, order: Order, spooled: Spooled, status: ExportStatus) -> Exported:
         done = 0

@@ -17,7 +17,7 @@ from ledger.log.errors import ForbiddenError, NotFoundError, RateLimitedError
 from ledger.log.events.logs import EvidenceExported
 from ledger.log.export import Exported, NotCommittedError, require_range
 from ledger.log.export_spool import KEPT_SECONDS, MAX_KEPT, ExportStatus, Spool, Spooled
-from ledger.log.exporting import MAX_WAITING, Exports, Order
+from ledger.log.exporting import MAX_WAITING, TRIES, Exports, Order
 from ledger.log.leaf import read_leaf
 from ledger.log.working_copy import Moment
 from tests.log.world import World, event
@@ -165,7 +165,7 @@ def test_failure_is_told_and_leaves_no_record(
     status, spooled = made(world, exports)
     assert {path.name for path in spooled.folder.iterdir()} == {"lock", "status.json"}
     assert status.status == "failed" and status.reason is not None and status.reason.startswith(reason)
-    assert world.size == size and len(tries) == (2 if isinstance(error, NotCommittedError) else 1)
+    assert world.size == size and len(tries) == (TRIES if isinstance(error, NotCommittedError) else 1)
 
 
 def test_service_that_stops_ends_what_is_running(world: World, exports: Exports) -> None:
