@@ -180,7 +180,8 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             signing_keys.list_signing_keys, signing_keys.get_signing_key, signing_keys.rotate_signing_key,
             transparency.run_check, transparency.get_check,
             erasures.post_erasure, erasures.delete_payloads,
-            exports.post_export, exports.get_export, exports.get_export_file, exports.delete_export,
+            exports.post_export, exports.get_audit_export,
+            exports.get_export, exports.get_export_file, exports.delete_export,
             key_routes.create_key, key_routes.list_keys, key_routes.delete_key, key_routes.validate_key,
         ],
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 from msgspec import Meta
 
@@ -54,7 +54,23 @@ async def post_export(
     principal.require("log:export")
     body = await request.body() or b"{}"
     canonical.refuse_duplicates(body)
-    wanted: ExportRequest = decode(_decoder, body)
+    return await _begin(service, principal, decode(_decoder, body))
+
+
+@get("/audit/export", status_code=202, summary="Export entries for people", tags=["exports"])
+async def get_audit_export(
+    service: NamedDependency[Service],
+    principal: NamedDependency[Principal],
+    form: Annotated[Format, QueryParameter(name="format")] = "csv",
+    start: Annotated[int, QueryParameter(name="from", ge=0, le=2**53 - 1)] = 0,
+    stop: Annotated[int | None, QueryParameter(name="to", ge=0, le=2**53 - 1)] = None,
+) -> Response[ExportStatus]:
+    """The same for callers who ask for a view by GET. That it was asked for is on record, as ever."""
+    principal.require("log:export")
+    return await _begin(service, principal, ExportRequest(start=start, stop=stop, format=form))
+
+
+async def _begin(service: Service, principal: Principal, wanted: ExportRequest) -> Response[ExportStatus]:
     rules = _PROFILES[wanted.disclose] if isinstance(wanted.disclose, str) else wanted.disclose
     disclosing = Disclosing(rules)
     disclosing.require_known()

@@ -47,6 +47,7 @@ def clients(owner, auditor, agent, nobody):
         ("DELETE", "settings/purge-events?older_than_days=30000", 0, 403, 403, 401),
         ("POST", "audit/exports", 0, 0, 403, 401),
         ("POST", "audit/export", 0, 0, 403, 401),
+        ("GET", "audit/export", 0, 0, 403, 401),
         ("GET", f"audit/exports/{NO_SUCH_EXPORT}", 0, 0, 403, 401),
         ("GET", f"audit/exports/{NO_SUCH_EXPORT}/export.tar", 0, 0, 403, 401),
         ("DELETE", f"audit/exports/{NO_SUCH_EXPORT}", 0, 0, 403, 401),

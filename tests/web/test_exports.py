@@ -168,6 +168,21 @@ def test_file_is_fetched_in_parts(owner):
         assert refused.headers["content-range"] == f"bytes */{size}"
 
 
+def test_view_is_asked_for_by_get_as_well(owner, reported):
+    first = reported[0]["leaf_index"]
+    answer = owner.get(f"{API}/audit/export", params={"from": first, "to": first + 2})
+    assert answer.status_code == 202, answer.text
+    path = answer.headers["location"]
+    assert path == f"{API}/audit/exports/{answer.json()['export_id']}"
+    eventually(lambda: owner.get(path).json()["status"] == "ready", "the export")
+    view = owner.get(f"{path}/view.csv").text
+    assert [row["leaf_index"] for row in csv.DictReader(io.StringIO(view.split("\r\n", 1)[1]))] == [
+        str(first), str(first + 1),
+    ]  # fmt: skip
+    for wrong in ({"format": "pdf"}, {"from": -1}, {"to": "x"}, {"from": 3, "to": 3}):
+        problem_of(owner.get(f"{API}/audit/export", params=wrong), 422, "VALIDATION_ERROR")
+
+
 def test_forgotten_export_is_gone_and_stays_on_record(owner):
     status = made(owner)
     path = f"{API}/audit/exports/{status['export_id']}"
