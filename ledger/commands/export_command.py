@@ -24,8 +24,8 @@ from ledger.commands.terminal import data_option, option, progress, refusals, sa
 from ledger.log.disclosing import Disclosing
 from ledger.log.durable import rename
 from ledger.log.errors import ConfigurationError, ConflictError, LedgerError, NotFoundError
-from ledger.log.export_archive import ARCHIVE, digest_of, private, unpack
-from ledger.log.export_spool import ExportStatus, SpooledFile
+from ledger.log.export_archive import ARCHIVE, private, unpack
+from ledger.log.export_spool import ExportedFile, ExportStatus
 from ledger.settings import Settings
 
 PIECE_BYTES = 4 << 20
@@ -175,7 +175,7 @@ async def _made(client: httpx.AsyncClient, status: ExportStatus) -> ExportStatus
     return status
 
 
-async def _fetch(client: httpx.AsyncClient, status: ExportStatus, file: SpooledFile, path: Path) -> None:
+async def _fetch(client: httpx.AsyncClient, status: ExportStatus, file: ExportedFile, path: Path) -> None:
     """Fetch a file, from where it was cut off, a bounded piece at a time."""
     with open(path, "ab", opener=private) as target, progress(f"fetching {file.name}", file.size) as advance:
         advance(target.tell())
@@ -184,7 +184,7 @@ async def _fetch(client: httpx.AsyncClient, status: ExportStatus, file: SpooledF
             answer = await call(client, "GET", f"{_PATH}/{status.export_id}/{file.name}", headers=headers)
             target.write(answer.content)
             advance(len(answer.content))
-    if path.stat().st_size != file.size or digest_of(path) != file.sha256:
+    if ExportedFile.of(path) != file:
         raise _FailedError(f"{file.name} did not arrive as it was made; export again")
 
 

@@ -21,7 +21,7 @@ from ledger.log.disclosing import Disclosing
 from ledger.log.erased import Erased, recorded_erasures
 from ledger.log.errors import ConflictError, InvalidRequestError
 from ledger.log.export_lines import write_entries, write_governing, write_keys
-from ledger.log.export_spool import FieldCounts
+from ledger.log.export_spool import ExportedFile, FieldCounts
 from ledger.log.ledger import Ledger
 from ledger.log.receipts import RootProof, base64_path, covering_head, root_proof
 from ledger.log.working_copy import Log
@@ -44,12 +44,6 @@ fields.jsonl       for every sealed field whether it is disclosed, withheld or e
 governing.jsonl    the entries that govern the log, from its first one on, each with its proof; they say what was erased
 keys.jsonl         the keys that the root log announced for this log, each with its proof
 """
-
-
-class ExportedFile(msgspec.Struct, frozen=True):
-    name: str
-    sha256: str
-    size: int
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "stop": "to"}):
@@ -165,14 +159,9 @@ def _write_folder(
         right=base64_path(log.tree.subtree_hashes(committed.edge, exported.stop, size)),
         root=root,
         daily_root=day,
-        files=[_digest(path) for path in sorted(folder.iterdir())],
+        files=[ExportedFile.of(path) for path in sorted(folder.iterdir())],
     )
     # A note whose text is the manifest: one line that begins with a brace, so it is no checkpoint to anybody.
     note = signer.sign(canonical.encode(manifest).decode() + "\n").encode()
     (folder / MANIFEST).write_bytes(note)
     return Exported(manifest, hashlib.sha256(note).hexdigest(), erasures)
-
-
-def _digest(path: Path) -> ExportedFile:
-    with path.open("rb") as file:
-        return ExportedFile(path.name, hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An export as one file (spec/export.md, "As one file"): POSIX ustar, the same bytes for the same export."""
 
-import hashlib
 import os
 import tarfile
 from pathlib import Path
@@ -14,8 +13,8 @@ MAX_FILE_BYTES = 8**11 - 1
 """A size is eleven octal digits."""
 
 
-def pack(folder: Path, path: Path) -> tuple[Path, str]:
-    """Pack an export's folder into a new file; returns it with its digest in hexadecimal.
+def pack(folder: Path, path: Path) -> None:
+    """Pack an export's folder into a new file.
 
     Raises InvalidRequestError for a file that is too long for the format.
     """
@@ -29,7 +28,6 @@ def pack(folder: Path, path: Path) -> tuple[Path, str]:
                 )
             with source.open("rb") as file:
                 archive.addfile(info, file)
-    return path, digest_of(path)
 
 
 def unpack(path: Path, folder: Path) -> None:
@@ -49,8 +47,3 @@ def unpack(path: Path, folder: Path) -> None:
 def private(path: str, flags: int) -> int:
     """Opens a file for its owner only: it may disclose what is sealed."""
     return os.open(path, flags, 0o600)
-
-
-def digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,6 +10,7 @@ All of it is for the owner's eyes only, and none of it is needed: whatever is lo
 """
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -40,12 +41,17 @@ class FieldCounts(msgspec.Struct, frozen=True):
     withheld: int = 0
 
 
-class SpooledFile(msgspec.Struct, frozen=True):
-    """A file to fetch, with its size in bytes and its digest in hexadecimal."""
+class ExportedFile(msgspec.Struct, frozen=True):
+    """A file, with its size in bytes and its digest in hexadecimal."""
 
     name: str
     sha256: str
     size: int
+
+    @classmethod
+    def of(cls, path: Path) -> "ExportedFile":
+        with path.open("rb") as file:
+            return cls(path.name, hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
 
 
 class ExportStatus(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "stop": "to"}):
@@ -63,7 +69,7 @@ class ExportStatus(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "
     fields: FieldCounts = FieldCounts()
     leaf_index: int | None = None
     manifest: str | None = None
-    files: list[SpooledFile] = []
+    files: list[ExportedFile] = []
     reason: str | None = None
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from ledger.log.export import Exported, Manifest
-from ledger.log.export_archive import digest_of
 
 COLUMNS = (
     "leaf_index",
@@ -32,12 +31,10 @@ _IN_DATA = ("agent_id", "tool_name", "verdict", "mode", "env")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_view(folder: Path, form: Literal["csv", "json"], exported: Exported, out: Path) -> tuple[Path, str]:
-    """Write `view.csv` or `view.json` of an export's folder; returns it with its digest in hexadecimal."""
-    path = out / f"view.{form}"
+def write_view(folder: Path, form: Literal["csv", "json"], exported: Exported, path: Path) -> None:
+    """Write a view of an export's folder to a new file."""
     with path.open("x", encoding="utf-8", newline="") as file:
         (_write_csv if form == "csv" else _write_json)(file, folder, exported)
-    return path, digest_of(path)
 
 
 def _write_csv(file: TextIO, folder: Path, exported: Exported) -> None:

@@ -23,7 +23,7 @@ from ledger.log.errors import ConflictError, LedgerError, RateLimitedError, Unav
 from ledger.log.events.logs import EvidenceExported
 from ledger.log.export import Exported, NotCommittedError, erasures_of, write_export
 from ledger.log.export_archive import ARCHIVE, pack
-from ledger.log.export_spool import ExportStatus, Format, Spool, Spooled, SpooledFile
+from ledger.log.export_spool import ExportedFile, ExportStatus, Format, Spool, Spooled
 from ledger.log.export_views import write_view
 from ledger.log.ledger import Ledger
 from ledger.log.working_copy import Draft, Log, Moment
@@ -195,9 +195,11 @@ def _conclude(spooled: Spooled, status: ExportStatus) -> None:
 
 def _finish(order: Order, spooled: Spooled, exported: Exported, status: ExportStatus, index: int) -> ExportStatus:
     """Pack what is on record by now."""
-    files = [pack(spooled.export, spooled.folder / ARCHIVE)]
+    files = [spooled.folder / ARCHIVE]
+    pack(spooled.export, files[0])
     if order.format != "tar":
-        files.append(write_view(spooled.export, order.format, exported, spooled.folder))
+        files.append(spooled.folder / f"view.{order.format}")
+        write_view(spooled.export, order.format, exported, files[1])
     spooled.discard()
     return msgspec.structs.replace(
         status,
@@ -206,5 +208,5 @@ def _finish(order: Order, spooled: Spooled, exported: Exported, status: ExportSt
         leaf_index=index,
         manifest=exported.sha256,
         fields=exported.manifest.fields,
-        files=[SpooledFile(path.name, digest, path.stat().st_size) for path, digest in files],
+        files=[ExportedFile.of(path) for path in files],
     )
