@@ -14,17 +14,9 @@ import pytest
 from tests.commands.outcomes import digests, done, post, refused, run_together
 from tests.ledgers import Ledger
 from tests.running import Service, eventually, run_ledger, run_verifier
+from tests.verify_cli.exports import EXPORT_FILES, MANIFEST
 
-FILES = {
-    "README.txt",
-    "disclosures.jsonl",
-    "entries.jsonl",
-    "fields.jsonl",
-    "governing.jsonl",
-    "keys.jsonl",
-    "ledger-verify.pyz",
-    "manifest.note",
-}
+FILES = {*EXPORT_FILES, MANIFEST}
 
 
 @pytest.fixture(scope="module")
@@ -116,19 +108,30 @@ def test_export_formats(filled: Service, tmp_path: Path) -> None:
         assert digest in (tmp_path / name / view).read_text()
 
 
-def test_export_goes_on_where_it_was_cut_off(filled: Service, tmp_path: Path) -> None:
-    """What was fetched by then is not fetched again, and what was asked for differently is begun anew."""
-    order = {"from": 4, "to": 10, "disclose": "none", "format": "tar"}
-    with filled.client() as client:
-        status = client.post("/api/v1/audit/exports", json=order).json()
+ORDER = {"from": 4, "to": 10, "disclose": "none", "format": "tar"}
+
+
+def _ready(service: Service) -> tuple[str, bytes]:
+    """The id of an export as ordered, made and not fetched, and its archive."""
+    with service.client() as client:
+        status = client.post("/api/v1/audit/exports", json=ORDER).json()
         path = f"/api/v1/audit/exports/{status['export_id']}"
         eventually(lambda: client.get(path).json()["status"] == "ready", "the export")
-        archive = client.get(f"{path}/export.tar").content
-    part = tmp_path / f".evidence.{status['export_id']}.part"
+        return str(status["export_id"]), client.get(f"{path}/export.tar").content
+
+
+def _cut_off(folder: Path, export_id: str, order: dict[str, Any], fetched: bytes) -> None:
+    """What is left of fetching an export to `evidence`."""
+    part = folder / f".evidence.{export_id}.part"
     part.mkdir()
     (part / "order.json").write_text(json.dumps(order))
-    # With its end made unreadable it could not have been fetched whole: the beginning is taken as it lies there.
-    (part / "export.tar").write_bytes(archive[:100_000])
+    (part / "export.tar").write_bytes(fetched)
+
+
+def test_export_goes_on_where_it_was_cut_off(filled: Service, tmp_path: Path) -> None:
+    """What was fetched by then is not fetched again, and what was asked for differently is begun anew."""
+    export_id, archive = _ready(filled)
+    _cut_off(tmp_path, export_id, ORDER, archive[:100_000])
     command = ("export", "--out", str(tmp_path / "evidence"))
     size = filled.size()
     done(run_ledger(*command, "--from", "4", "--to", "10", data=filled.settings))
@@ -136,11 +139,9 @@ def test_export_goes_on_where_it_was_cut_off(filled: Service, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["evidence"]
     _verify(filled, tmp_path / "evidence")
     # Cut off with another order, and with an export that is there no more.
-    for left in (order | {"to": 11}, order):
+    for left in (ORDER | {"to": 11}, ORDER):
         shutil.rmtree(tmp_path / "evidence")
-        part.mkdir()
-        (part / "order.json").write_text(json.dumps(left))
-        (part / "export.tar").write_bytes(b"x")
+        _cut_off(tmp_path, export_id, left, b"x")
         done(run_ledger(*command, "--from", "4", "--to", "10", data=filled.settings))
         assert [path.name for path in tmp_path.iterdir()] == ["evidence"]
         _verify(filled, tmp_path / "evidence")
@@ -168,15 +169,7 @@ def test_export_to_a_link_that_leads_nowhere(filled: Service, tmp_path: Path) ->
 
 
 def test_export_damaged_on_its_way(filled: Service, tmp_path: Path) -> None:
-    order = {"from": 4, "to": 10, "disclose": "none", "format": "tar"}
-    with filled.client() as client:
-        status = client.post("/api/v1/audit/exports", json=order).json()
-        path = f"/api/v1/audit/exports/{status['export_id']}"
-        eventually(lambda: client.get(path).json()["status"] == "ready", "the export")
-    part = tmp_path / f".evidence.{status['export_id']}.part"
-    part.mkdir()
-    (part / "order.json").write_text(json.dumps(order))
-    (part / "export.tar").write_bytes(b"x")
+    _cut_off(tmp_path, _ready(filled)[0], ORDER, b"x")
     command = ("export", "--out", str(tmp_path / "evidence"), "--from", "4", "--to", "10")
     refused(run_ledger(*command, data=filled.settings), "did not arrive as it was made")
     assert not (tmp_path / "evidence").exists()

@@ -26,19 +26,11 @@ from ledger.log.store import Row
 from tests.log.stores import AroundStore
 from tests.log.world import DAY, NOON, TENANT, World, event
 from tests.running import run_verifier
+from tests.verify_cli.exports import EXPORT_FILES, MANIFEST
 
 SIZE = 530
 CLOSED, COVERED, UNCOVERED = 300, 500, 540
-FILES = {
-    "README.txt",
-    "disclosures.jsonl",
-    "entries.jsonl",
-    "fields.jsonl",
-    "governing.jsonl",
-    "keys.jsonl",
-    "ledger-verify.pyz",
-    "manifest.note",
-}
+FILES = {*EXPORT_FILES, MANIFEST}
 
 
 @pytest.fixture(scope="module")

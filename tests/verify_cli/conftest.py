@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from ledger_verify import TrustedKeys, trusted_keys
 
+from .refusal import reading_once
+from .small_export import build_small_world
 from .world import World, build_world
 
 REPOSITORY = Path(__file__).parents[2]
@@ -47,3 +49,16 @@ def catalogue_vector() -> dict[str, dict[str, object]]:
     """spec/vectors/catalogue.json, which the service is tested against too."""
     value: dict[str, dict[str, object]] = json.loads((REPOSITORY / "spec/vectors/catalogue.json").read_text())
     return value
+
+
+@pytest.fixture(scope="module")
+def small() -> World:
+    """What small pieces of evidence are about, to be damaged in every way."""
+    return build_small_world()
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[None]:
+    """The command reads what a change leaves alone only once."""
+    with reading_once():
+        yield

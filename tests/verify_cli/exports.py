@@ -28,6 +28,7 @@ EXPORT_FILES = (
     "keys.jsonl",
     "ledger-verify.pyz",
 )
+MANIFEST = "manifest.note"
 
 
 class Way(NamedTuple):
@@ -147,7 +148,7 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
 def archive(folder: Path, path: Path, **changes: object) -> Path:
     """The export as one file, packed by the standard library. `changes` go into the header of the entries."""
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for name in sorted((*EXPORT_FILES, "manifest.note")):
+        for name in sorted((*EXPORT_FILES, MANIFEST)):
             info = tarfile.TarInfo(f"ledger-export/{name}")
             info.size = (folder / name).stat().st_size
             if name == "entries.jsonl":

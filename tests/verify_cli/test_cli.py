@@ -178,17 +178,7 @@ def test_unknown_event_type_is_said(run: Run, tmp_path: Path) -> None:
     log = Log(Signer("localhost/log/one", b"one"))
     genesis(log, "tenant")
     log.append("call.\u202edecided", {})
-    document = {
-        "checkpoint": log.checkpoint(),
-        "daily_root": None,
-        "disclosures": [],
-        "entry": log.entries[1],
-        "format": "ledger-receipt/v1",
-        "inclusion_path": log.path(1),
-        "leaf_index": 1,
-        "root": None,
-    }
-    (tmp_path / "x").write_bytes(file_bytes(document))
+    (tmp_path / "x").write_bytes(file_bytes(log.receipt(1)))
     done = run("receipt", tmp_path / "x", "--key", log.signer.vkey)
     assert done.returncode == 0
     assert "unknown event type: fields not checked" in done.stdout and "\u202e" not in done.stdout

@@ -137,17 +137,7 @@ def test_unknown_event_of_a_receipt_is_said(tmp_path: Path) -> None:
     log = Log(Signer("localhost/log/one", b"one"))
     genesis(log, "tenant")
     log.append("call.\u202edecided", {})
-    document = {
-        "checkpoint": log.checkpoint(),
-        "daily_root": None,
-        "disclosures": [],
-        "entry": log.entries[1],
-        "format": "ledger-receipt/v1",
-        "inclusion_path": log.path(1),
-        "leaf_index": 1,
-        "root": None,
-    }
-    (tmp_path / "x").write_bytes(file_bytes(document))
+    (tmp_path / "x").write_bytes(file_bytes(log.receipt(1)))
     code, said = run_here(["explain", str(tmp_path / "x"), "--key", log.signer.vkey])
     assert code == 0 and "this verifier does not know" in said and "\u202e" not in said
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ledger_verify import CannotTellError, TrustedKeys, VerificationError, trusted_keys, verify_export
 
-from .exports import EXPORT_FILES, Way, read_manifest, sign_manifest, write_export
+from .exports import EXPORT_FILES, MANIFEST, Way, read_manifest, sign_manifest, write_export
 from .textbook import Signer, b64, b64_list, file_bytes, jcs, seal, subtrees
 from .world import Log, World, commit_heads, genesis, head_line, root_member
 
@@ -155,7 +155,7 @@ def test_files_are_exactly_those_of_the_table(folder: Path, keys: TrustedKeys) -
     """Step 1: none missing, none added, none exchanged, none that is not a plain file."""
     good = folder.with_name("good")
     shutil.copytree(folder, good)
-    for name in (*EXPORT_FILES, "manifest.note"):
+    for name in (*EXPORT_FILES, MANIFEST):
         (folder / name).unlink()
         assert refused(folder, keys).startswith("step 1: ")
         (folder / name).symlink_to(good / name)
@@ -183,7 +183,7 @@ def test_folder_of_something_else_cannot_be_told(tmp_path: Path, keys: TrustedKe
 
 def test_every_file_is_bound_by_its_digest(folder: Path, keys: TrustedKeys) -> None:
     rng = random.Random(3)
-    for name in (*EXPORT_FILES, "manifest.note"):
+    for name in (*EXPORT_FILES, MANIFEST):
         good = (folder / name).read_bytes()
         for _ in range(60):
             at = rng.randrange(len(good))

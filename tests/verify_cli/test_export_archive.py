@@ -14,7 +14,7 @@ import pytest
 from ledger_verify import CannotTellError, TrustedKeys, VerificationError, verify_export
 from ledger_verify.cli import main
 
-from .exports import EXPORT_FILES, archive
+from .exports import EXPORT_FILES, MANIFEST, archive
 from .world import World
 
 
@@ -67,7 +67,7 @@ def test_whatever_else_a_header_can_say_is_refused(
 
 
 def members(folder: Path) -> list[tuple[str, bytes]]:
-    return [(name, (folder / name).read_bytes()) for name in sorted((*EXPORT_FILES, "manifest.note"))]
+    return [(name, (folder / name).read_bytes()) for name in sorted((*EXPORT_FILES, MANIFEST))]
 
 
 def pack(path: Path, files: list[tuple[str, bytes]], form: int = tarfile.USTAR_FORMAT) -> Path:

@@ -13,26 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from .exports import EXPORT_FILES, archive, read_manifest, sign_manifest
-from .refusal import Command, reading_once
-from .small_export import END, START, build_small_world, changed_lines, cuts, flips, line_changes, write_small_export
+from .exports import EXPORT_FILES, MANIFEST, archive, read_manifest, sign_manifest
+from .refusal import Command
+from .small_export import END, START, changed_lines, cuts, flips, line_changes, write_small_export
 from .test_export_archive import HEADERS
 from .world import World
 
-FILES = (*EXPORT_FILES, "manifest.note")
+pytestmark = pytest.mark.usefixtures("quick")
+FILES = (*EXPORT_FILES, MANIFEST)
 STREAMS = tuple(name for name in EXPORT_FILES if name.endswith(".jsonl"))
 FIRST_BYTES = 4096
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    with reading_once():
-        yield
-
-
-@pytest.fixture(scope="module")
-def small() -> World:
-    return build_small_world()
 
 
 @pytest.fixture(scope="module")

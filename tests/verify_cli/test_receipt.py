@@ -105,17 +105,7 @@ def test_unknown_event_type_is_verified_but_for_its_fields() -> None:
     log = Log(Signer("localhost/log/one", b"one"))
     genesis(log, "tenant")
     log.append("call.decided", {"new": [1, {"$sealed": "A" * 43}], "as_of": 99})
-    document = {
-        "checkpoint": log.checkpoint(),
-        "daily_root": None,
-        "disclosures": [],
-        "entry": log.entries[1],
-        "format": "ledger-receipt/v1",
-        "inclusion_path": log.path(1),
-        "leaf_index": 1,
-        "root": None,
-    }
-    receipt = verify_receipt(file_bytes(document), trusted_keys([log.signer.vkey]))
+    receipt = verify_receipt(file_bytes(log.receipt(1)), trusted_keys([log.signer.vkey]))
     assert receipt.entry.known is None and list(receipt.entry.commitments) == ["/data/new/1"]
 
 

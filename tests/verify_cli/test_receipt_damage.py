@@ -7,17 +7,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .refusal import Command, reading_once
-from .small_export import build_small_world, changed_lines, cuts, flips, line_changes
+from .refusal import Command
+from .small_export import changed_lines, cuts, flips, line_changes
 from .textbook import file_bytes
 from .world import World
 
+pytestmark = pytest.mark.usefixtures("quick")
 INDEX = 6
 NOTES = (
     ("checkpoint",),
@@ -33,17 +33,6 @@ PATHS = (
     ("daily_root", "inclusion_path"),
     ("daily_root", "heads", "inclusion_path"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    with reading_once():
-        yield
-
-
-@pytest.fixture(scope="module")
-def small() -> World:
-    return build_small_world()
 
 
 @pytest.fixture(scope="module")

@@ -112,6 +112,19 @@ class Log:
         self.disclosures[index] = [d for _, d in sorted(shown)]
         return self.append("call.reported", data, "agent-7")
 
+    def receipt(self, index: int) -> dict[str, object]:
+        """The receipt of an entry under the newest head, with nothing beside it."""
+        return {
+            "checkpoint": self.checkpoint(),
+            "daily_root": None,
+            "disclosures": [],
+            "entry": self.entries[index],
+            "format": "ledger-receipt/v1",
+            "inclusion_path": self.path(index),
+            "leaf_index": index,
+            "root": None,
+        }
+
     def body(self, size: int | None = None) -> str:
         size = len(self.entries) if size is None else size
         return f"{self.origin}\n{size}\n{b64(mth(self.hashes[:size]))}\n"
