@@ -24,6 +24,17 @@ from ledger.log.entry import ENTRY_RULE, Envelope, parse_time
 from ledger.log.errors import InvalidRequestError
 from ledger.log.events import Event, Governing
 from ledger.log.events.calls import AgentManifestReported, CallReported
+from ledger.log.events.credentials import (
+    AgentCredentialIssued,
+    AgentCredentialRevoked,
+    KeyCreated,
+    KeyRevoked,
+    ShareCreated,
+    ShareRevoked,
+    ShareViewed,
+    TokenIssued,
+    TokenRevoked,
+)
 from ledger.log.events.logs import (
     DayClosed,
     EvidenceExported,
@@ -32,7 +43,17 @@ from ledger.log.events.logs import (
     ReleasePublished,
     SigningKeyRotated,
 )
-from ledger.log.events.tenants import KeyCreated, KeyRevoked, TenantCreated
+from ledger.log.events.members import (
+    LoginSucceeded,
+    MemberChanged,
+    MemberInvited,
+    MemberJoined,
+    MemberProfileChanged,
+    MemberRemoved,
+    SessionEnded,
+    SsoConfigured,
+)
+from ledger.log.events.tenants import FeedbackSubmitted, TenantCreated
 from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.rotation import is_endorsed
 from ledger.log.sealed import Commitment
@@ -46,7 +67,10 @@ MAX_RANGES = 2000
 MAX_POINTERS = 64
 
 _TEXT = re.compile(r"[ -~]{1,200}")
-_ACTOR = re.compile(r"operator|key:[ -~]{1,196}")
+_ACTOR = re.compile(r"operator|(?:key|member|agent):[ -~]{1,190}")
+_MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
+_PROVIDER = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+MAX_NAMES = 200
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 _POINTER = re.compile(r"/data/[!-~]{1,195}")
 
@@ -65,6 +89,21 @@ SUBJECT: dict[type[Event], str] = {
     CallReported: "agent_id",
     AgentManifestReported: "agent_id",
     EvidenceExported: "export_id",
+    AgentCredentialIssued: "credential_id",
+    AgentCredentialRevoked: "credential_id",
+    TokenIssued: "session_id",
+    ShareCreated: "share_id",
+    ShareRevoked: "share_id",
+    ShareViewed: "share_id",
+    MemberInvited: "member_id",
+    MemberJoined: "member_id",
+    MemberChanged: "member_id",
+    MemberRemoved: "member_id",
+    MemberProfileChanged: "member_id",
+    LoginSucceeded: "member_id",
+    SessionEnded: "member_id",
+    SsoConfigured: "provider",
+    FeedbackSubmitted: "feedback_id",
 }
 """Which field the subject of an entry repeats. Other types have none."""
 
@@ -112,10 +151,9 @@ def _broken_fields(event: msgspec.Struct) -> Iterator[str]:
 
 
 def _digests(event: Event) -> list[str]:
-    if not isinstance(event, CallReported):
-        return []  # no other type has two
-    sealed = [field.digest for field in (event.principal, event.reason, event.result) if field is not UNSET]
-    if event.tool_args is not UNSET:
+    values = [getattr(event, name) for name in event.__struct_fields__]
+    sealed = [value.digest for value in values if isinstance(value, Commitment)]
+    if isinstance(event, CallReported) and event.tool_args is not UNSET:
         sealed += [v.digest if isinstance(v, Commitment) else v for v in event.tool_args.values()]
     return sealed
 
@@ -143,6 +181,12 @@ def _broken_between(envelope: Envelope, event: Event) -> str | None:
         case EvidenceExported():
             if event.start >= event.stop:
                 return "an export of no entries"
+        case TokenIssued():
+            if (event.member_id is UNSET) == (event.credential_id is UNSET):
+                return "a token is a member's or a credential's"
+        case TokenRevoked():
+            if [event.session_id, event.member_id, event.agent].count(UNSET) != 2:
+                return "one session is ended, or one member's or one agent's, and nothing else"
     return None
 
 
@@ -174,6 +218,11 @@ def _are_pointers(value: Any) -> bool:
     )
 
 
+def _are_names(value: Any) -> bool:
+    """From 1 to MAX_NAMES texts, ascending."""
+    return 0 < len(value) <= MAX_NAMES and all(map(_is_text, value)) and all(map(lt, value, value[1:]))
+
+
 def _are_disclosure_rules(value: Any) -> bool:
     with suppress(InvalidRequestError):
         return bool(Disclosing(value).rules == value)
@@ -202,8 +251,13 @@ def _known_to_types(value: Any) -> bool:
 
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("v", "kind", "role", "env", "verdict", "mode", "grounds"), _known_to_types),
+    **dict.fromkeys(("plan", "topic", "how", "status", "password", "method", "uploads", "enabled"), _known_to_types),
     **dict.fromkeys(("label", "tool_args", "principal", "reason", "result"), _known_to_types),
+    **dict.fromkeys(("name", "email", "logo", "webhook_url", "text"), _known_to_types),
     **dict.fromkeys(("as_of", "size", "first_index", "max_commit_delay", "start", "stop"), _is_integer),
+    **dict.fromkeys(("monthly_calls", "used", "quota", "percent", "secrets"), _is_integer),
+    **dict.fromkeys(("agents", "triggers", "types", "envs", "domains"), _are_names),
+    **dict.fromkeys(("since", "until"), _parses(parse_time)),
     "count": lambda value: _is_integer(value) and value > 0,
     "origin": is_key_name,
     "entry_rule": lambda value: value == ENTRY_RULE,
@@ -215,6 +269,8 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "manifest": _matches(_HEX_DIGEST),
     "disclose": _are_disclosure_rules,
     "date": _is_date,
+    "month": _matches(_MONTH),
+    "provider": _matches(_PROVIDER),
     "previous": _is_date,
     "expires_at": _parses(parse_time),
     "actor": _matches(_ACTOR),

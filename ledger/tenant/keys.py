@@ -17,7 +17,7 @@ from msgspec import UNSET
 from ledger.log import canonical
 from ledger.log.entry import IdSource, format_time, format_uuid
 from ledger.log.errors import ConflictError, NotFoundError, UnauthorizedError
-from ledger.log.events.tenants import KeyCreated, KeyEnv, KeyRevoked, Role
+from ledger.log.events.credentials import KeyCreated, KeyEnv, KeyRevoked, Role
 from ledger.log.fold import State
 from ledger.log.keystore import DataKey
 from ledger.log.ledger import Ledger

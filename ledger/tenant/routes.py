@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from ledger.log import canonical
 from ledger.log.entry import format_time, read_envelope
 from ledger.log.errors import ConflictError, ForbiddenError, InvalidRequestError, UnauthorizedError
-from ledger.log.events.tenants import KeyEnv, Role
+from ledger.log.events.credentials import KeyEnv, Role
 from ledger.log.receipts import disclosures_of
 from ledger.log.report import decode
 from ledger.log.sealed import read_disclosure

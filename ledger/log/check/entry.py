@@ -14,10 +14,9 @@ from ledger.log.check.findings import MismatchError
 from ledger.log.entry import Envelope, parse_time, parse_uuid
 from ledger.log.erased import NOTHING_ERASED, Erased
 from ledger.log.errors import DamagedError
-from ledger.log.events import Event, Governing
+from ledger.log.events import Event, EventClass, Governing
 from ledger.log.events.calls import AgentManifestReported, CallReported
 from ledger.log.events.logs import LogGenesis
-from ledger.log.events.tenants import KeyCreated
 from ledger.log.leaf import InvalidEntryError, read_leaf
 from ledger.log.report import call_identity
 from ledger.log.sealed import commitments_of
@@ -95,7 +94,7 @@ def _check_digests(place: Place, index: int, row: Row, event: Event) -> None:
         right = row.request is None if place.erased_of(row) else _is_digest(row.request)
     elif isinstance(event, AgentManifestReported):
         right = _is_digest(row.dedup) and row.request == row.dedup
-    elif isinstance(event, KeyCreated) and row.dedup is not None:
+    elif row.dedup is not None and event.event_class is not EventClass.CALL:
         # Made under an Idempotency-Key, which is in no leaf.
         right = _is_digest(row.dedup) and _is_digest(row.request)
     else:
