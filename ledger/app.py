@@ -11,6 +11,7 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from ledger.aliases import second_names
 from ledger.deployment import FIRST_TENANT, clock, open_ledger
 from ledger.jobs import schedule
 from ledger.log.days import DayDocument
@@ -183,6 +184,7 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
             exports.post_export, exports.get_audit_export,
             exports.get_export, exports.get_export_file, exports.delete_export,
             key_routes.create_key, key_routes.list_keys, key_routes.delete_key, key_routes.validate_key,
+            *second_names(),
         ],
     )  # fmt: skip
     described = description.Description(
