@@ -14,7 +14,9 @@ from ledger.log.check.findings import MismatchError
 from ledger.log.entry import Envelope, parse_time, parse_uuid
 from ledger.log.erased import NOTHING_ERASED, Erased
 from ledger.log.errors import DamagedError
-from ledger.log.events import Event, EventClass, Governing
+
+# All of the catalogue: a process that checks loads nothing else that knows of who may act.
+from ledger.log.events import Event, EventClass, Governing, credentials, members, tenants  # noqa: F401
 from ledger.log.events.calls import AgentManifestReported, CallReported
 from ledger.log.events.logs import LogGenesis
 from ledger.log.leaf import InvalidEntryError, read_leaf
