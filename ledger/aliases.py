@@ -3,7 +3,7 @@
 
 An alias is the same handler, and so the same request and the same answer, under another path below /api/v1. Aliases
 stay out of the OpenAPI document, which names each operation once. What needs another shape as well is a function in
-`web/seed_paths.py` or `tenant/seed_paths.py`.
+`web/seed_paths.py` or `tenant/routes/seed_paths.py`.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from copy import copy
 
 from litestar.handlers import HTTPRouteHandler
 
-from ledger.tenant import routes as keys
-from ledger.tenant import seed_paths as tenant_seed_paths
+from ledger.tenant.routes import keys
+from ledger.tenant.routes import seed_paths as tenant_seed_paths
 from ledger.web import erasures, exports, seed_paths, signing_keys, transparency
 
 ALIASES: tuple[tuple[HTTPRouteHandler, tuple[str, ...]], ...] = (

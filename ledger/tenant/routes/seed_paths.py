@@ -10,11 +10,10 @@ from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from msgspec import Meta
 
-from ledger.log import canonical
-from ledger.log.report import decode
-from ledger.tenant.routes import delete_key
+from ledger.tenant.routes.keys import delete_key
 from ledger.web.access import Principal
 from ledger.web.service import Service
+from ledger.web.writes import read_json
 
 
 class RevokeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,9 +28,7 @@ async def revoke_key_of_body(
     request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
 ) -> Response[None]:
     """The key's id in the body instead of the path."""
-    body = await request.body()
-    canonical.refuse_duplicates(body)
-    wanted: RevokeRequest = decode(_revoke_decoder, body)
+    wanted = await read_json(request, _revoke_decoder)
     answer: Response[None] = await delete_key.fn(service, principal, wanted.key_id)
     return answer
 
