@@ -65,6 +65,10 @@ class World:
         [item] = report(self.agent, event(self.name(), **changes))["items"]
         return item
 
+    def receipt(self, event_id: str) -> bytes:
+        """The receipt file of an event."""
+        return self.owner.get(f"{API}/receipts/{event_id}").raise_for_status().content
+
     @cached_property
     def day(self) -> str:
         """The date of a closed day."""
