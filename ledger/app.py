@@ -11,6 +11,7 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from ledger.aliases import second_names
 from ledger.deployment import FIRST_TENANT, clock, open_ledger
 from ledger.jobs import schedule
 from ledger.log.days import DayDocument
@@ -169,6 +170,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             tokens.issue_token, tokens.refresh_token, tokens.revoke_tokens, tokens.introspect_token,
             agents.create_credential, agents.create_named_credential, agents.list_credentials,
             agents.delete_credential, agents.issue_agent_token,
+            *second_names(),
         ],
     )  # fmt: skip
     described = description.Description(

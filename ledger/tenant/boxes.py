@@ -88,8 +88,8 @@ class CredentialBoxes:
             if (owner.log_number, owner.id) not in known and name in old:
                 yield f"secret {name!r} leads to credential {owner.id!r}, which log {owner.log_number} does not know"
         for number, credential_id in known:
-            if led_to[number, credential_id] != 1:
-                yield f"{led_to[number, credential_id]} secrets lead to credential {credential_id} of log {number}, want 1"
+            if (ways := led_to[number, credential_id]) != 1:
+                yield f"{ways} secrets lead to credential {credential_id} of log {number}, want 1"
 
 
 class MemberBoxes:

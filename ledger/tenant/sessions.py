@@ -115,8 +115,8 @@ def live_claims(moment: Moment, claims: Claims) -> Member:
 async def begin_agent_session(
     service: Service, tokens: Tokens, log: Log, credential: Credential
 ) -> tuple[str, int, Item]:
-    """A token for an agent that has shown its secret, when it expires, and its entry. Raises UnauthorizedError when the credential
-    is no longer live under the lock.
+    """A token for an agent that has shown its secret, when it expires, and its entry. Raises UnauthorizedError when the
+    credential is no longer live under the lock.
     """
     now = service.ledger.clock()
     session_id = format_uuid(IdSource(0).next(now))

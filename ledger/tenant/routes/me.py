@@ -80,7 +80,7 @@ async def get_me(service: NamedDependency[Service], principal: NamedDependency[P
     return await service.reading(lambda: _me(service.ledger, principal))
 
 
-@patch(["/auth/me", "/auth/profile"], summary="Change one's profile", tags=["auth"])
+@patch("/auth/me", summary="Change one's profile", tags=["auth"])
 async def patch_me(
     request: Request[Any, Any, Any],
     service: NamedDependency[Service],

@@ -87,7 +87,7 @@ _new_member_decoder = msgspec.json.Decoder(NewMemberRequest)
 _change_decoder = msgspec.json.Decoder(MemberChange)
 
 
-@get(["/members", "/tenant/members", "/users"], summary="List members", tags=["members"])
+@get("/members", summary="List members", tags=["members"])
 async def list_members(service: NamedDependency[Service], principal: NamedDependency[Principal]) -> MemberList:
     """All but those who were removed, oldest first."""
     principal.require("members:read")
@@ -98,7 +98,7 @@ async def list_members(service: NamedDependency[Service], principal: NamedDepend
 
 
 @get(
-    ["/members/{member_id:str}", "/tenant/members/{member_id:str}", "/users/{member_id:str}"],
+    "/members/{member_id:str}",
     summary="Read a member",
     tags=["members"],
 )
@@ -112,7 +112,7 @@ async def get_member(
 
 
 @post(
-    ["/members", "/tenant/members", "/users", "/users/invite", "/auth/users"],
+    "/members",
     status_code=201,
     summary="Invite a member",
     tags=["members"],
@@ -135,7 +135,7 @@ async def create_member(
 
 
 @patch(
-    ["/members/{member_id:str}", "/tenant/members/{member_id:str}", "/users/{member_id:str}"],
+    "/members/{member_id:str}",
     summary="Change a member's role or status",
     tags=["members"],
 )
@@ -161,7 +161,7 @@ async def patch_member(
 
 
 @delete(
-    ["/members/{member_id:str}", "/tenant/members/{member_id:str}", "/users/{member_id:str}"],
+    "/members/{member_id:str}",
     status_code=204,
     summary="Remove a member",
     tags=["members"],
