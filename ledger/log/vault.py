@@ -23,7 +23,7 @@ KEY_BYTES = 32
 
 
 class Box:
-    """Seals for one purpose. While a master key is being replaced, it also opens what was sealed under the one before."""
+    """Seals for one purpose. While a master key is being replaced, it opens what the one before has sealed, too."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         """The first key seals, each of them opens."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ledger vault rekey`: everything opens under the new master key, nothing under the old one, whenever it is cut short."""
+"""`ledger vault rekey`: all opens under the new master key and nothing under the old one, whenever it is cut short."""
 
 from typing import Any
 
