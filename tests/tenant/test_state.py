@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from ledger.log.entry import format_time
-from ledger.log.events.logs import LogGenesis
 from ledger.log.events.credentials import KeyCreated, KeyRevoked
+from ledger.log.events.logs import LogGenesis
 from ledger.log.events.tenants import TenantCreated
 from ledger.log.sealed import Commitment
 from ledger.tenant.state import Key, TenantState
