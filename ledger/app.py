@@ -21,11 +21,12 @@ from ledger.log.receipts import Receipt
 from ledger.log.report import Report
 from ledger.log.roots import RootLog
 from ledger.log.store import Store
-from ledger.log.working_copy import Log, Moment
 from ledger.settings import Settings
-from ledger.tenant import routes as key_routes
-from ledger.tenant.keys import KeyResolver, require_live
-from ledger.tenant.state import Key
+from ledger.tenant.principals import Principals
+from ledger.tenant.routes import keys as key_routes
+from ledger.tenant.secrets import Secrets
+from ledger.tenant.tenancy import Tenancy, provide_tenancy
+from ledger.tenant.tokens import Tokens
 from ledger.web import (
     description,
     erasures,
@@ -38,13 +39,13 @@ from ledger.web import (
     tiles,
     transparency,
 )
-from ledger.web.access import Access, Principal
+from ledger.web.access import Access
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
 from ledger.web.doors import answer_response, asked_of, provide_principal, provide_service
 from ledger.web.front import EXPOSED_HEADERS, MAX_BODY_BYTES, Front
 from ledger.web.observe import Metrics, Observe
 from ledger.web.problems import problem
-from ledger.web.rates import Address, Rates
+from ledger.web.rates import Rates
 from ledger.web.service import Service
 
 _log = structlog.get_logger("ledger.app")
@@ -64,16 +65,17 @@ class Application:
         self._settings = settings
         self._ledger = open_ledger(settings, clock=clock, store=store)
         rates = Rates(settings.rate, settings.burst, settings.stranger_rate)
-        self._resolver = KeyResolver(self._ledger, rates)
+        secrets, tokens = Secrets(self._ledger.store, self._ledger.vault), Tokens(self._ledger.vault)
+        principals = Principals(self._ledger, secrets, tokens, FIRST_TENANT, rates)
         self._roots = RootLog(self._ledger)
         self._ready: str | None = "starting"
-        access = Access(self._recall, self._resolve, self._local_operator, rates)
+        access = Access(principals.recall, principals.resolve, principals.local_operator, rates)
         assert self._ledger.spool is not None
         self._exports = Exports(self._ledger, self._ledger.spool, settings.verifier, self._roots.commit_heads)
         self._scheduler = schedule(self._roots, settings.root_interval, self._exports.sweep) if jobs else None
         self.service = Service(self._ledger, access, self._roots, self._exports, settings.verifier, self._why_not_ready)
         metrics = Metrics()
-        self.litestar = _litestar(self.service, metrics, _cors(settings))
+        self.litestar = _litestar(self.service, Tenancy(secrets, tokens), metrics, _cors(settings))
         front = Front(
             self.service,
             {("POST", "/api/v1/events"): events.report_events},
@@ -136,39 +138,8 @@ class Application:
                 return error.message
         return reason
 
-    def _recall(self, secret: str) -> Principal | None:
-        found = self._resolver.recall(secret)
-        return None if found is None else _principal(*found)
 
-    def _resolve(self, secret: str, address: Address) -> Principal:
-        return _principal(*self._resolver.resolve(secret, address))
-
-    def _local_operator(self) -> Principal:
-        return Principal(
-            log=self._ledger.log(FIRST_TENANT),
-            role="owner",
-            env=None,
-            key_id=None,
-            operator=True,
-            recheck=lambda moment: None,
-        )
-
-
-def _principal(log: Log, key: Key) -> Principal:
-    def recheck(moment: Moment) -> None:
-        require_live(moment.state, key.key_id, moment.now)
-
-    return Principal(
-        log=log,
-        role=key.role,
-        env=None if key.env == "all" else key.env,
-        key_id=key.key_id,
-        operator=key.role == "owner" and key.env == "all" and log.number == FIRST_TENANT,
-        recheck=recheck,
-    )
-
-
-def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Litestar:
+def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSConfig | None) -> Litestar:
     api = Router(
         "/api/v1",
         route_handlers=[
@@ -243,12 +214,13 @@ def _litestar(service: Service, metrics: Metrics, cors: CORSConfig | None) -> Li
         dependencies={
             "service": Provide(provide_service, sync_to_thread=False),
             "principal": Provide(provide_principal),
+            "tenancy": Provide(provide_tenancy, sync_to_thread=False),
         },
         exception_handlers={Exception: _problem_response},
         openapi_config=described.config(),
         cors_config=cors,
         request_max_body_size=MAX_BODY_BYTES,
-        state=State({"service": service, "metrics": metrics}),
+        state=State({"service": service, "metrics": metrics, "tenancy": tenancy}),
         logging_config=None,
     )  # fmt: skip
 

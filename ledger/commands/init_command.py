@@ -28,6 +28,7 @@ from ledger.log.vault import Vault, create_master_key, read_master_key
 from ledger.log.working_copy import Draft, Log
 from ledger.settings import Settings
 from ledger.tenant.keys import NewKey, draft_key
+from ledger.tenant.secrets import Secrets
 
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,200}(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]{1,50})*\Z")
 
@@ -168,7 +169,16 @@ def _fill(
     def first_drafts(log: Log) -> list[Draft]:
         key = data_key(keystore, log, None, now)
         owner.append(
-            draft_key(vault, log, key, now, role="owner", env="all", label="owner, made by init", actor="operator")
+            draft_key(
+                Secrets(None, vault),
+                log,
+                key,
+                now,
+                role="owner",
+                env="all",
+                label="owner, made by init",
+                actor="operator",
+            )
         )
         return [Draft(TenantCreated(tenant_id=tenant_id, actor="operator"), subject=tenant_id), owner[0].draft]
 

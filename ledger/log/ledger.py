@@ -182,6 +182,14 @@ class Ledger:
             self._records = {record.number: record for record in self.store.logs()}
         return list(self._records.values())
 
+    def find_log(self, wanted: Callable[[LogRecord], bool]) -> Log:
+        """The one log whose record is wanted. Raises NotFoundError."""
+        for records in (lambda: self._records.values(), self.records):
+            for record in records():
+                if wanted(record):
+                    return self.log(record.number)
+        raise NotFoundError("there is no such log")
+
     def _load(self, number: int) -> Log:
         record = self._records.get(number) or next((r for r in self.records() if r.number == number), None)
         if record is None:

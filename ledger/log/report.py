@@ -91,10 +91,11 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Reporter(msgspec.Struct, frozen=True, kw_only=True):
-    """The credential that reports: which key, and for which environment, None meaning all."""
+    """The credential that reports: which key, for which environment and for which agents, None meaning all."""
 
     key_id: str
     env: Env | None
+    agents: frozenset[str] | None = None
 
 
 _Value = TypeVar("_Value")
@@ -136,6 +137,8 @@ def dedup_keys(drafts: Sequence[Draft]) -> list[bytes]:
 
 def _draft_event(ledger: Ledger, log: Log, event: ReportedEvent, reporter: Reporter, now: int, place: int) -> Draft:
     payload = event.payload
+    if reporter.agents is not None and event.agent_id not in reporter.agents:
+        raise ForbiddenError(f"event {place} is of an agent that this credential does not act for")
     env = _environment(payload.environment, reporter, place)
     sealed = seal(_fields(payload, place))
     if (size := sealed.size) > MAX_SEALED_BYTES:

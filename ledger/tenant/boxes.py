@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 import msgspec
 
 from ledger.log.fold import State
-from ledger.tenant.keys import BY_KEY, BY_SECRET, SHOWN_CHARACTERS, KeyOwner
+from ledger.tenant.keys import BY_KEY, BY_SECRET, SHOWN_CHARACTERS
+from ledger.tenant.secrets import Owner
 from ledger.tenant.state import Key, TenantState
 
 _SHOWN = re.compile(rf"lk_([a-z]+)_[A-Za-z0-9_-]{{{SHOWN_CHARACTERS}}}")
@@ -34,13 +35,13 @@ class KeyBoxes:
         for name, secret in secrets.items():
             if name.startswith(BY_SECRET):
                 try:
-                    owner = msgspec.json.decode(secret, type=KeyOwner)
+                    owner = msgspec.json.decode(secret, type=Owner)
                 except msgspec.MsgspecError as error:
                     yield f"secret {name!r} does not lead to a key: {error}"
                     continue
-                led_to[owner.log_number, owner.key_id] += 1
-                if (owner.log_number, owner.key_id) not in keys and name in old:
-                    yield f"secret {name!r} leads to key {owner.key_id!r}, which log {owner.log_number} does not know"
+                led_to[owner.log_number, owner.id] += 1
+                if (owner.log_number, owner.id) not in keys and name in old:
+                    yield f"secret {name!r} leads to key {owner.id!r}, which log {owner.log_number} does not know"
         for (number, key_id), key in keys.items():
             if led_to[number, key_id] != 1:
                 yield f"{led_to[number, key_id]} secrets lead to key {key_id} of log {number}, want 1"

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """API keys: decisions about them, and the way from a presented secret to the key it stands for.
 
-A secret is `lk_<env>_<random>`. It is shown once and stored nowhere: the vault has, under a keyed digest of it, a box
-that says whose key it is. Whether that key may still act is asked of the fold every time, so a revocation bites on the
-very next request.
+A secret is `lk_<env>_<random>` (tenant/secrets.py). A revocation bites on the very next request, since whether a key is
+live is asked of the fold every time.
 """
 
-import secrets
 from collections import OrderedDict
-from hashlib import blake2b
 from typing import NamedTuple
 
-import msgspec
 from msgspec import UNSET
 
 from ledger.log import canonical
@@ -25,11 +21,12 @@ from ledger.log.sealed import seal
 from ledger.log.store import Secret, Store
 from ledger.log.vault import Vault
 from ledger.log.working_copy import Draft, Log, Moment
-from ledger.tenant.state import Key, TenantState
+from ledger.tenant.secrets import Owner, Secrets, new_random
+from ledger.tenant.state import NO_SCOPE, Key, Scope, TenantState
 from ledger.web.rates import Address, Rates
 
 SHOWN_CHARACTERS = 8
-CACHED_SECRETS = 10_000
+CACHED_SECRETS = 20_000
 
 BY_SECRET, BY_KEY = "key/", "key-prefix/"
 """What the names begin with under which the vault has a key: a digest of its secret follows, or its id."""
@@ -44,15 +41,8 @@ class NewKey(NamedTuple):
     draft: Draft
 
 
-class KeyOwner(msgspec.Struct, frozen=True):
-    """What the vault says of a secret."""
-
-    log_number: int
-    key_id: str
-
-
 def draft_key(
-    vault: Vault,
+    secrets: Secrets,
     log: Log,
     data_key: DataKey,
     now: int,
@@ -62,10 +52,11 @@ def draft_key(
     label: str,
     actor: str,
     expires_at: int | None = None,
+    scope: Scope = NO_SCOPE,
 ) -> NewKey:
     """A new key with its secret; nothing is stored until the draft is appended."""
     key_id = format_uuid(IdSource(0).next(now))
-    random = secrets.token_urlsafe(32)
+    random = new_random()
     secret, prefix = f"lk_{env}_{random}", f"lk_{env}_{random[:SHOWN_CHARACTERS]}"
     sealed = seal([("/data/label", canonical.encode(label))])
     event = KeyCreated(
@@ -75,16 +66,19 @@ def draft_key(
         actor=actor,
         label=sealed.commitments["/data/label"],
         expires_at=UNSET if expires_at is None else format_time(expires_at),
+        agents=UNSET if scope.agents is None else sorted(scope.agents),
+        triggers=UNSET if scope.triggers is None else sorted(scope.triggers),
+        uploads=scope.uploads or UNSET,
     )
-    name, shown = _secret_name(vault, secret), _prefix_name(key_id)
+    shown = _prefix_name(key_id)
     draft = Draft(
         event,
         subject=key_id,
         sealed=sealed.encrypt(data_key, log.origin.encode()),
         data_key=data_key.key_id,
         side=(
-            Secret(name, vault.seal(name, msgspec.json.encode(KeyOwner(log.number, key_id)))),
-            Secret(shown, vault.seal(shown, prefix.encode())),
+            secrets.box("key", secret, Owner(log.number, key_id)),
+            Secret(shown, secrets.vault.seal(shown, prefix.encode())),
         ),
     )
     return NewKey(key_id, secret, prefix, draft)
@@ -122,15 +116,15 @@ class KeyResolver:
     not.
     """
 
-    def __init__(self, ledger: Ledger, rates: Rates | None = None) -> None:
+    def __init__(self, ledger: Ledger, secrets: Secrets, rates: Rates | None = None) -> None:
         self._ledger = ledger
+        self._secrets = secrets
         self._rates = rates or Rates()
-        self._digest_key = _digest_key(ledger.vault)
-        self._owners: OrderedDict[str, KeyOwner] = OrderedDict()
+        self._owners: OrderedDict[str, Owner] = OrderedDict()
 
     def recall(self, secret: str) -> tuple[Log, Key] | None:
         """The same for a secret that was seen before, without asking the store; None for every other text."""
-        owner = self._owners.get(_named(secret, self._digest_key))
+        owner = self._owners.get(self._secrets.digest(secret))
         log = None if owner is None else self._ledger.loaded(owner.log_number)
         if owner is None or log is None:
             return None
@@ -140,41 +134,28 @@ class KeyResolver:
         """The log and the live key of a secret. Raises UnauthorizedError for every other text, RateLimitedError from
         an address that has tried too many.
         """
-        name = _named(secret, self._digest_key)
-        owner = self._owners.get(name)
+        digest = self._secrets.digest(secret)
+        owner = self._owners.get(digest)
         if owner is None:
             self._ledger.require_current()
             self._rates.before_lookup(address)
-            box = self._ledger.store.secret(name)
-            if box is None:
+            owner = self._secrets.find("key", secret)
+            if owner is None:
                 self._rates.missed(address)
                 raise UnauthorizedError("the key is not known")
-            owner = msgspec.json.decode(self._ledger.vault.open(name, box), type=KeyOwner)
             log = self._ledger.log(owner.log_number)
-            if owner.key_id not in log.committed.state[TenantState].keys:
+            if owner.id not in log.committed.state[TenantState].keys:
                 # Its secret is in the store, so it is in the log: another process made it a moment ago.
                 self._ledger.catch_up(log)
-            self._owners[name] = owner
+            self._owners[digest] = owner
             if len(self._owners) > CACHED_SECRETS:
                 self._owners.popitem(last=False)
         log = self._ledger.log(owner.log_number)
         return log, self._live(log, owner)
 
-    def _live(self, log: Log, owner: KeyOwner) -> Key:
+    def _live(self, log: Log, owner: Owner) -> Key:
         self._ledger.require_current()
-        return require_live(log.committed.state, owner.key_id, self._ledger.clock())
-
-
-def _digest_key(vault: Vault) -> bytes:
-    return vault.derive("api keys")
-
-
-def _secret_name(vault: Vault, secret: str) -> str:
-    return _named(secret, _digest_key(vault))
-
-
-def _named(secret: str, digest_key: bytes) -> str:
-    return BY_SECRET + blake2b(secret.encode("utf-8", "surrogateescape"), key=digest_key, digest_size=32).hexdigest()
+        return require_live(log.committed.state, owner.id, self._ledger.clock())
 
 
 def _prefix_name(key_id: str) -> str:

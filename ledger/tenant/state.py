@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from msgspec import UNSET
-from rpds import HashTrieMap, HashTrieSet
+from rpds import HashTrieMap
 
 from ledger.log.entry import parse_time
 from ledger.log.events import Event
@@ -47,8 +47,8 @@ class Scope:
     triggers: frozenset[str] | None = None
     uploads: bool = False
 
-    def holds(self, agent_id: str) -> bool:
-        return self.agents is None or agent_id in self.agents
+
+NO_SCOPE = Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Key:
     index: int
     expires_at: int | None
     revoked: bool = False
-    scope: Scope = Scope()
+    scope: Scope = NO_SCOPE
 
     def is_live(self, now: int) -> bool:
         return not self.revoked and (self.expires_at is None or now < self.expires_at)
@@ -136,9 +136,10 @@ class KillSwitch:
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """`name_at` and `webhook_at` are leaves, as with members. `monthly_calls` None leaves it to the plan, 0 is no limit.
+    """`name_at` and `webhook_at` are leaves, as with members. `monthly_calls` None leaves it to the plan.
 
-    `agents_from`: tokens that an agent was issued before this leaf are over. `ended` has sessions.
+    `agents_from`: tokens that an agent was issued before this leaf are over. `ended` has sessions, with the leaf that
+    ended each.
     """
 
     tenant_id: str | None = None
@@ -151,7 +152,7 @@ class TenantState:
     credentials: "HashTrieMap[str, Credential]" = field(default_factory=HashTrieMap)
     agents_from: "HashTrieMap[str, int]" = field(default_factory=HashTrieMap)
     members: "HashTrieMap[str, Member]" = field(default_factory=HashTrieMap)
-    ended: "HashTrieSet[str]" = field(default_factory=HashTrieSet)
+    ended: "HashTrieMap[str, int]" = field(default_factory=HashTrieMap)
     providers: "HashTrieMap[str, Provider]" = field(default_factory=HashTrieMap)
     shares: "HashTrieMap[str, Share]" = field(default_factory=HashTrieMap)
 
@@ -163,7 +164,7 @@ class TenantState:
                 member = _member_after(self.members.get(event.member_id), index, event)
                 return replace(self, members=self.members.insert(event.member_id, member))
             case SessionEnded():
-                return replace(self, ended=self.ended.insert(event.session_id))
+                return replace(self, ended=self.ended.insert(event.session_id, index))
             case TokenRevoked():
                 return self._with_revocation(index, event)
             case TenantCreated():
@@ -199,7 +200,7 @@ class TenantState:
     ) -> "TenantState":
         match event:
             case KeyCreated():
-                scope = _NO_SCOPE
+                scope = NO_SCOPE
                 if (event.agents, event.triggers, event.uploads) != _UNSCOPED:
                     scope = Scope(_names(event.agents), _names(event.triggers), event.uploads is True)
                 key = Key(event.key_id, event.role, event.env, index, _expiry(event.expires_at), False, scope)
@@ -217,7 +218,7 @@ class TenantState:
 
     def _with_revocation(self, index: int, event: TokenRevoked) -> "TenantState":
         if event.session_id is not UNSET:
-            return replace(self, ended=self.ended.insert(event.session_id))
+            return replace(self, ended=self.ended.insert(event.session_id, index))
         if event.agent is not UNSET:
             return replace(self, agents_from=self.agents_from.insert(event.agent, index))
         assert event.member_id is not UNSET  # a rule of the type
@@ -225,7 +226,6 @@ class TenantState:
         return replace(self, members=self.members.insert(member.member_id, member))
 
 
-_NO_SCOPE = Scope()
 _UNSCOPED = (UNSET, UNSET, UNSET)
 
 

@@ -1,72 +1,109 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is asking, and what they may do.
 
-A credential becomes a `Principal` in one place, whatever header it came in. What a role may do is a table; a permission
-or a role that is not in it is a refusal.
+A credential becomes a `Principal` in one place, whatever header it came in. What its role may do is a table
+(web/permissions.py).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger.log.errors import ForbiddenError, UnauthorizedError
 from ledger.log.events.calls import Env
 from ledger.log.submission import Part
-from ledger.log.working_copy import Draft, Log, Moment
+from ledger.log.working_copy import Decide, Draft, Log, Moment
 from ledger.web.asked import Asked
+from ledger.web.permissions import PERMISSIONS, WHOLE_TENANT
 from ledger.web.rates import Address, Rates
 
-PERMISSIONS: Mapping[str, frozenset[str]] = {
-    "events:write": frozenset({"owner", "agent"}),
-    "events:read": frozenset({"owner", "auditor", "agent"}),
-    "log:read": frozenset({"owner", "auditor"}),
-    "log:export": frozenset({"owner", "auditor"}),
-    "payload:read": frozenset({"owner", "auditor"}),
-    "payload:erase": frozenset({"owner"}),
-    "keys:read": frozenset({"owner", "auditor"}),
-    "keys:write": frozenset({"owner"}),
-    "log:check": frozenset({"owner", "auditor"}),
-    "roots:close": frozenset({"operator"}),
-    "keys:rotate": frozenset({"owner"}),
-    "root:rotate": frozenset({"operator"}),
-}
-WHOLE_TENANT = frozenset({"keys:rotate", "log:export", "payload:erase"})
-"""What concerns every environment, and so needs a credential for all of them."""
 
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking: a key, a member, an agent with a token, or the operator at the service's own machine. `env` None
+    means all environments, `agents` and `triggers` None that it may act for any.
 
-class Principal(msgspec.Struct, frozen=True):
-    """Who is asking. `env` None means all environments; `key_id` None is the operator at the service's own machine.
+    `key_id` is what reports and reads are known by: the key, or the agent's credential. Members have none.
 
-    `recheck` asks again whether the credential is live, under the lock, so that what it does is not decided on older
-    knowledge than the log's.
+    `recheck` asks again whether the credential is live and gives the role that it has, under the lock, so that what it
+    does is not decided on older knowledge than the log's.
     """
 
     log: Log
     role: str
     env: Env | None
-    key_id: str | None
     operator: bool
-    recheck: Callable[[Moment], None]
+    recheck: Callable[[Moment], str]
+    key_id: str | None = None
+    member_id: str | None = None
+    agent_id: str | None = None
+    session_id: str | None = None
+    agents: frozenset[str] | None = None
+    triggers: frozenset[str] | None = None
+    uploads: bool = False
 
     @property
     def actor(self) -> str:
+        if self.member_id is not None:
+            return f"member:{self.member_id}"
+        if self.agent_id is not None:
+            return f"agent:{self.agent_id}"
         return "operator" if self.key_id is None else f"key:{self.key_id}"
 
+    @property
+    def holder(self) -> str | None:
+        """Whose rate it is; None for the operator, who has no limit."""
+        return self.key_id or self.member_id
+
     def may(self, permission: str) -> bool:
+        return self._may_as(self.role, permission)
+
+    def _may_as(self, role: str, permission: str) -> bool:
         allowed = PERMISSIONS.get(permission, frozenset())
-        return self.role in allowed or (self.operator and "operator" in allowed)
+        return role in allowed or (self.operator and role == "owner" and "operator" in allowed)
 
     def require(self, permission: str) -> None:
         """Raises ForbiddenError."""
+        self._require_as(self.role, permission)
+
+    def _require_as(self, role: str, permission: str) -> None:
         if permission in WHOLE_TENANT and self.env is not None:
             raise ForbiddenError(f"{permission} needs a key for all environments, this one is for {self.env}")
-        if not self.may(permission):
-            raise ForbiddenError(f"{permission} is not for the role {self.role}")
+        if not self._may_as(role, permission):
+            raise ForbiddenError(f"{permission} is not for the role {role}")
+
+    def deciding(self, permission: str, decide: Decide) -> Decide:
+        """`decide`, after the credential and what it may do are looked at once more under the lock. Raises
+        ForbiddenError at once, too.
+        """
+        allowed = self.allowed(permission)
+
+        def decided(moment: Moment) -> Sequence[Draft]:
+            allowed(moment)
+            return decide(moment)
+
+        return decided
+
+    def allowed(self, permission: str) -> Callable[[Moment], None]:
+        """What raises under the lock where the credential is no longer live, or may no longer do this. Raises
+        ForbiddenError at once, too.
+        """
+        self.require(permission)
+        return lambda moment: self._require_as(self.recheck(moment), permission)
 
     def reaches(self, env: str | None) -> bool:
         """Whether something of environment `env` may be shown; what belongs to none, to everybody of the tenant."""
         return self.env is None or env is None or env == self.env
+
+    def acts_for(self, agent_id: str) -> bool:
+        return self.agents is None or agent_id in self.agents
+
+    def acting_for(self, agent_id: str) -> "Principal":
+        """The same, for one agent only. Raises ForbiddenError when that is none of its agents."""
+        if not self.acts_for(agent_id):
+            raise ForbiddenError(f"this credential does not act for the agent {agent_id[:64]!r}")
+        return replace(self, agents=frozenset({agent_id}))
 
     @property
     def guard(self) -> Part:
@@ -109,11 +146,17 @@ class Access:
         self._local = local
 
     async def principal(self, asked: Asked, address: Address = None) -> Principal:
-        """Raises UnauthorizedError without a live credential, ForbiddenError when X-Tenant-Id names another tenant,
+        """Raises UnauthorizedError without a live credential, ForbiddenError when X-Tenant-Id names another tenant or
+        X-Agent-Id an agent that is not the credential's, or when a page of another site may have sent a cookie along;
         RateLimitedError when key or address asks too fast.
         """
         if asked.secret:
             principal = await self.token(asked.secret, address)
+        elif asked.session:
+            principal = await self.token(asked.session, address)
+            # No page of another origin can add a header without being asked whether it may.
+            if not asked.safe and not asked.own_page:
+                raise ForbiddenError("a write with a session cookie needs the header X-Requested-With")
         elif asked.local:
             principal = self._local()
         else:
@@ -121,7 +164,7 @@ class Access:
             raise UnauthorizedError("no credential: send Authorization: Bearer <key>, or X-API-Key")
         if asked.tenant is not None and asked.tenant != principal.log.record.tenant_id:
             raise TenantMismatchError("X-Tenant-Id is not the credential's tenant")
-        return principal
+        return principal if asked.agent is None else principal.acting_for(asked.agent)
 
     async def token(self, secret: str, address: Address = None) -> Principal:
         """The principal of a secret that was presented, in a header or as a read token in a path."""
@@ -130,7 +173,7 @@ class Access:
         except UnauthorizedError:
             self.rates.take_stranger(address)
             raise
-        self.rates.take(principal.key_id)
+        self.rates.take(principal.holder)
         return principal
 
     async def look_up(self, secret: str, address: Address) -> Principal:

@@ -111,6 +111,6 @@ async def _erase(service: Service, principal: Principal, erasure: Erasure, *, dr
     ledger.require_current()
     if dry_run:
         return ErasureAnswer(await asyncio.to_thread(count, ledger, log, erasure), True, [])
-    erased = await erase(ledger, log, erasure, principal.recheck)
+    erased = await erase(ledger, log, erasure, principal.allowed("payload:erase"))
     items = [ErasureRecord(event_id, index) for index, event_id in erased.recorded]
     return ErasureAnswer(erased.entries, False, items)

@@ -101,7 +101,7 @@ async def report_events(service: Service, call: Call) -> Answer:
         raise InvalidRequestError.at(["query", "receipts"], "is none or full")
     report = read_report(call.body)
     service.access.rates.take_batch(principal.key_id, len(report.events))
-    reporter = Reporter(key_id=principal.key_id, env=principal.env)
+    reporter = Reporter(key_id=principal.key_id, env=principal.env, agents=principal.agents)
     work = _Reporting(service, principal, reporter, report, wanted == "full")
     return await ledger.sequencer.run(work, weight=len(report.events))
 

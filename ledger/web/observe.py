@@ -115,7 +115,7 @@ class Observe:
             return
         started = time.perf_counter()
         method, path = scope["method"], scope["path"]
-        asked = self._reader.read(scope["headers"], scope.get("server"))
+        asked = self._reader.read(method, scope["headers"], scope.get("server"))
         hit = self._front.pick(method, path)
         status = 500
         try:
@@ -138,7 +138,7 @@ class Observe:
         """The answer to a whole request for a hot route, and its further headers, without ASGI."""
         started = time.perf_counter()
         (method, path, query), headers, server, client, body = request
-        asked = self._reader.read(headers, server)
+        asked = self._reader.read(method, headers, server)
         answer = await self._front.answer(hit, asked, path, query, client, body)
         self._record(method, path, asked, hit.template, answer.status, time.perf_counter() - started)
         return answer, _marks(asked)

@@ -32,6 +32,7 @@ from ledger.log.vault import Vault, create_master_key
 from ledger.log.working_copy import Draft, Log
 from ledger.settings import Settings
 from ledger.tenant.keys import NewKey, draft_key
+from ledger.tenant.secrets import Secrets
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
 from ledger.web.connections import Bounds, Connections
 from tests.bench.null_store import NullStore
@@ -69,7 +70,9 @@ def null_service(data: Path) -> Application:
 
     def first_drafts(log: Log) -> list[Draft]:
         key = data_key(keystore, log, None, now)
-        owner.append(draft_key(vault, log, key, now, role="owner", env="all", label="owner", actor="operator"))
+        owner.append(
+            draft_key(Secrets(None, vault), log, key, now, role="owner", env="all", label="owner", actor="operator")
+        )
         return [Draft(TenantCreated(tenant_id=tenant_id, actor="operator"), subject=tenant_id), owner[0].draft]
 
     release = Release("0", "00" * 32)

@@ -56,7 +56,7 @@ def _headers(data: bytes) -> Asked:
     """The lines of a head, as a server hands them over."""
     pairs = (line.partition(b":") for line in data.split(b"\n"))
     headers = [(name.lower(), value.strip()) for name, _, value in pairs]
-    return AskedReader(["X-API-Key"]).read(headers, ("x", 1))
+    return AskedReader(["X-API-Key"]).read("GET", headers, ("x", 1))
 
 
 def _settings(given: str) -> Settings:

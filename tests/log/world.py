@@ -36,6 +36,7 @@ from ledger.log.vault import Vault, create_master_key
 from ledger.log.working_copy import Decide, Draft, Log, Moment
 from ledger.settings import Settings
 from ledger.tenant.keys import draft_key, require_live, revoke_key
+from ledger.tenant.secrets import Secrets
 from ledger.tenant.state import TenantState
 
 NOON = parse_time("2026-03-01T12:00:00.000Z")
@@ -68,7 +69,9 @@ def make_ledger(settings: Settings) -> None:
 
     def first_drafts(log: Log) -> list[Draft]:
         key = data_key(keystore, log, None, NOON)
-        owner = draft_key(vault, log, key, NOON, role="owner", env="all", label="the owner", actor="operator")
+        owner = draft_key(
+            Secrets(None, vault), log, key, NOON, role="owner", env="all", label="the owner", actor="operator"
+        )
         return [Draft(TenantCreated(tenant_id=tenant_id, actor="operator"), subject=tenant_id), owner.draft]
 
     release = Release("0.1.0", "00" * 32)
@@ -204,7 +207,7 @@ class World:
     def draft_key(self, label: str = "an agent", expires_at: int | None = None) -> tuple[Draft, str]:
         sealed_under = self.ledger.data_key(self.log, None, self.clock())
         new = draft_key(
-            self.ledger.vault,
+            Secrets(None, self.ledger.vault),
             self.log,
             sealed_under,
             self.clock(),

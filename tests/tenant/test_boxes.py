@@ -6,7 +6,8 @@ import pytest
 
 from ledger.log.fold import State
 from ledger.tenant.boxes import KeyBoxes
-from ledger.tenant.keys import BY_KEY, BY_SECRET, KeyOwner
+from ledger.tenant.keys import BY_KEY, BY_SECRET
+from ledger.tenant.secrets import Owner
 from ledger.tenant.state import TenantState
 from tests.tenant.test_state import created, fold, revoked
 
@@ -14,7 +15,7 @@ Boxes = dict[str, bytes]
 
 
 def owner(key_id: str, log: int = 1) -> bytes:
-    return msgspec.json.encode(KeyOwner(log, key_id))
+    return msgspec.json.encode(Owner(log, key_id))
 
 
 # Two keys, one of them revoked: its secret still says whose it was.

@@ -13,6 +13,7 @@ from ledger.log.fold import State
 from ledger.log.working_copy import Moment
 from ledger.tenant import keys
 from ledger.tenant.keys import KeyResolver, draft_key, require_live, revoke_key
+from ledger.tenant.secrets import Secrets
 from ledger.tenant.state import TenantState
 from tests.tables import contents, dump
 from tests.tenant.test_state import created, fold, revoked
@@ -79,7 +80,16 @@ def test_new_secret_is_random_and_in_no_leaf(fresh_ledger):
         log = ledger.log(1)
         data_key = ledger.data_key(log, None, NOW)
         return [
-            draft_key(ledger.vault, log, data_key, NOW, role="agent", env="staging", label="l", actor="operator")
+            draft_key(
+                Secrets(None, ledger.vault),
+                log,
+                data_key,
+                NOW,
+                role="agent",
+                env="staging",
+                label="l",
+                actor="operator",
+            )
             for _ in range(20)
         ]
 
@@ -108,8 +118,10 @@ def test_secret_is_stored_nowhere(fresh_ledger):
 def test_other_text_stands_for_no_key(fresh_ledger, secret):
     def act(app, made):
         with pytest.raises(UnauthorizedError):
-            KeyResolver(app.service.ledger).resolve(secret)
-        return KeyResolver(app.service.ledger).resolve(made["owner_key"])
+            KeyResolver(app.service.ledger, Secrets(app.service.ledger.store, app.service.ledger.vault)).resolve(secret)
+        return KeyResolver(app.service.ledger, Secrets(app.service.ledger.store, app.service.ledger.vault)).resolve(
+            made["owner_key"]
+        )
 
     log, key = in_ledger(fresh_ledger, act)
     assert (log.number, key.role, key.env) == (1, "owner", "all")
@@ -122,7 +134,7 @@ def test_resolver_remembers_few_secrets_and_resolves_all(fresh_ledger, monkeypat
         async with asgi_client(app, made["owner_key"]) as owner:
             answers = [await owner.post(f"{API}/keys", json={"env": "all", "label": str(n)}) for n in range(5)]
         secrets = [answer.json()["key"] for answer in answers]
-        resolver = KeyResolver(app.service.ledger)
+        resolver = KeyResolver(app.service.ledger, Secrets(app.service.ledger.store, app.service.ledger.vault))
         found = [[resolver.resolve(secret)[1].key_id for secret in secrets] for _ in range(2)]
         return found, [answer.json()["id"] for answer in answers], len(resolver._owners)
 

@@ -6,8 +6,9 @@ import asyncio
 import pytest
 
 from ledger.log.errors import ForbiddenError, UnauthorizedError
-from ledger.web.access import PERMISSIONS, Access, Principal, TenantMismatchError
+from ledger.web.access import Access, Principal, TenantMismatchError
 from ledger.web.asked import AskedReader
+from ledger.web.permissions import PERMISSIONS
 from tests.running import event
 from tests.web.asking import API, NO_SUCH_EVENT, NO_SUCH_EXPORT, application, asgi_client, problem_of, report
 
@@ -166,7 +167,14 @@ class _Log:
 
 
 def principal(role, operator=False):
-    return Principal(_Log(), role, None, "key-1", operator, lambda moment: None)  # type: ignore[arg-type]
+    return Principal(
+        log=_Log(),
+        role=role,
+        env=None,
+        operator=operator,
+        recheck=lambda moment: role,
+        key_id="key-1",  # type: ignore[arg-type]
+    )
 
 
 def resolve(secret, address):
@@ -182,7 +190,7 @@ def recall(secret):
 def ask(*headers, local=False):
     access = Access(recall, resolve, lambda: principal("owner", operator=True))
     server = ("/serve.sock", None) if local else ("127.0.0.1", 80)
-    asked = AskedReader(["X-API-Key"]).read(headers, server)
+    asked = AskedReader(["X-API-Key"]).read("GET", headers, server)
     return asyncio.run(access.principal(asked))
 
 

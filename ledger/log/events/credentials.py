@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events about what one can act with: API keys, agents' credentials, tokens, links for auditors. Their secrets are in no
-leaf, not even as digests; the vault leads from a secret to the id.
+"""Events about what one can act with: API keys, agents' credentials, tokens, links for auditors. Their secrets are in
+no leaf, not even as digests; the vault leads from a secret to the id.
 """
 
 from typing import ClassVar, Literal
@@ -17,7 +17,7 @@ KeyEnv = Literal["production", "staging", "development", "all"]
 
 @register
 class KeyCreated(Governing, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An API key. `agents` and `triggers` are all it may act for, absent for any; without `uploads` it sends no files."""
+    """`agents` and `triggers` are all that the key may act for, absent for any; it sends files only with `uploads`."""
 
     type: ClassVar[str] = "key.created"
     key_id: str

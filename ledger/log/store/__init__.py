@@ -115,7 +115,15 @@ class Secret:
     box: bytes
 
 
-SideRow = CommittedHead | Day | Secret | LogRecord
+@dataclass(frozen=True, slots=True)
+class SecretChange:
+    """What the vault has under a name from now on, whatever it had there before; None for nothing."""
+
+    name: str
+    box: bytes | None
+
+
+SideRow = CommittedHead | Day | Secret | SecretChange | LogRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +262,7 @@ class Store(Protocol):
     def secret(self, name: str) -> bytes | None: ...
 
     def secrets(self) -> list[Secret]:
-        """All of them, by name; a few for each log."""
+        """All of them, by name."""
         ...
 
     def committed_sizes(self) -> dict[int, int]:

@@ -42,6 +42,7 @@ from ledger.log.store import (
     Known,
     LogRecord,
     Secret,
+    SecretChange,
     SideRow,
     named_sql,
 )
@@ -273,6 +274,10 @@ def _side(side: SideRow) -> tuple[str, tuple[Any, ...]]:
             return _SQL["insert_day"], (side.date, side.entry_index, side.checkpoint)
         case Secret():
             return _SQL["insert_secret"], (side.name, side.box)
+        case SecretChange(name, None):
+            return _SQL["delete_secret"], (name,)
+        case SecretChange():
+            return _SQL["put_secret"], (side.name, side.box)
         case LogRecord():
             return _SQL["insert_log"], (side.number, side.log_id, side.origin, side.tenant_id)
 

@@ -34,6 +34,7 @@ from ledger.log.store import (
     Row,
     Sealed,
     Secret,
+    SecretChange,
     SideRow,
     named_sql,
 )
@@ -242,6 +243,10 @@ class SqliteStore:
                 connection.execute(_SQL["insert_day"], (side.date, side.entry_index, side.checkpoint))
             case Secret():
                 connection.execute(_SQL["insert_secret"], (side.name, side.box))
+            case SecretChange(name, None):
+                connection.execute(_SQL["delete_secret"], (name,))
+            case SecretChange():
+                connection.execute(_SQL["put_secret"], (side.name, side.box))
             case LogRecord():
                 connection.execute(_SQL["insert_log"], (side.number, side.log_id, side.origin, side.tenant_id))
 

@@ -35,6 +35,12 @@ insert into days (date, entry_index, checkpoint) values (%s, %s, %s);
 -- insert_secret --
 insert into vault (name, box) values (%s, %s);
 
+-- put_secret --
+insert into vault (name, box) values (%s, %s) on conflict (name) do update set box = excluded.box;
+
+-- delete_secret --
+delete from vault where name = %s;
+
 -- put_note --
 insert into notes (name, text) values (%s, %s) on conflict (name) do update set text = excluded.text;
 

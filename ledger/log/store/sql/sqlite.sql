@@ -25,6 +25,12 @@ insert into days (date, entry_index, checkpoint) values (?, ?, ?);
 -- insert_secret --
 insert into vault (name, box) values (?, ?);
 
+-- put_secret --
+insert into vault (name, box) values (?, ?) on conflict (name) do update set box = excluded.box;
+
+-- delete_secret --
+delete from vault where name = ?;
+
 -- put_note --
 insert into notes (name, text) values (?, ?) on conflict (name) do update set text = excluded.text;
 

@@ -36,6 +36,9 @@ def test_new_key_acts_in_its_role_and_is_listed_without_its_secret(service, owne
         "label": "größe 😀",
         "created_at": key["created_at"],
         "expires_at": None,
+        "agents": None,
+        "triggers": None,
+        "uploads": False,
     }
     assert UUID7.fullmatch(key["id"])
     assert TIME.fullmatch(key["created_at"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""API keys over HTTP (CAPABILITIES I06): create, list, revoke, validate."""
+"""API keys over HTTP (CAPABILITIES I06, I08): create, list, revoke, validate."""
 
 from typing import Annotated, Any
 
@@ -9,28 +9,34 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 from msgspec import Meta
-from msgspec.structs import replace
 
-from ledger.log import canonical
 from ledger.log.entry import format_time, read_envelope
-from ledger.log.errors import ConflictError, ForbiddenError, InvalidRequestError, UnauthorizedError
-from ledger.log.events.credentials import KeyEnv, Role
-from ledger.log.receipts import disclosures_of
-from ledger.log.report import decode
-from ledger.log.sealed import read_disclosure
+from ledger.log.errors import ForbiddenError, InvalidRequestError, UnauthorizedError
+from ledger.log.events.credentials import KeyCreated, KeyEnv, Role
 from ledger.log.working_copy import Draft, Moment
 from ledger.tenant.keys import draft_key, revoke_key, shown_prefix
-from ledger.tenant.state import Key, TenantState
+from ledger.tenant.state import Key, Scope, TenantState
+from ledger.tenant.tenancy import Tenancy
 from ledger.web.access import Principal
+from ledger.web.permissions import may_give
 from ledger.web.service import Service
 from ledger.web.times import read_moment
+from ledger.web.writes import idempotency, read_json, sealed_texts_of, where, write
+
+Name = Annotated[str, Meta(pattern=r"^[ -~]{1,200}$")]
+Names = Annotated[list[Name], Meta(min_length=1, max_length=200)]
 
 
 class NewKeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`agents` and `triggers` are all that the key may act for, null for any; it sends files only with `uploads`."""
+
     env: KeyEnv
     label: Annotated[str, Meta(min_length=1, max_length=200)]
     role: Role = "agent"
     expires_at: str | None = None
+    agents: Names | None = None
+    triggers: Names | None = None
+    uploads: bool = False
 
 
 class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,19 +49,15 @@ class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     label: str | None
     created_at: str
     expires_at: str | None
+    agents: list[str] | None
+    triggers: list[str] | None
+    uploads: bool
 
 
-class NewKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class NewKeyAnswer(KeyAnswer, frozen=True, kw_only=True):
     """A new key. `key` is the secret, shown this once; null when an earlier request made the key."""
 
-    id: str
     key: str | None
-    prefix: str
-    env: KeyEnv
-    role: Role
-    label: str | None
-    created_at: str
-    expires_at: str | None
 
 
 class KeyList(msgspec.Struct, frozen=True):
@@ -85,15 +87,21 @@ _MADE_EARLIER = ResponseSpec(NewKeyAnswer, description="An earlier request made 
 
 @post("/keys", status_code=201, summary="Create an API key", tags=["keys"], responses={200: _MADE_EARLIER})
 async def create_key(
-    request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
+    request: Request[Any, Any, Any],
+    service: NamedDependency[Service],
+    principal: NamedDependency[Principal],
+    tenancy: NamedDependency[Tenancy],
 ) -> Response[NewKeyAnswer]:
     """The secret is in this answer and nowhere else. With an Idempotency-Key a repeated request makes no second key."""
     principal.require("keys:write")
-    body = await request.body()
-    canonical.refuse_duplicates(body)
-    wanted: NewKeyRequest = decode(_new_key_decoder, body)
+    wanted = await read_json(request, _new_key_decoder)
     if principal.env is not None and wanted.env != principal.env:
         raise ForbiddenError(f"a key for {principal.env} makes keys for {principal.env} only")
+    if not may_give(principal.role, wanted.role):
+        raise ForbiddenError(
+            f"the role {wanted.role} may do more than the role {principal.role}, so it is not yours to give"
+        )
+    _require_within(principal, wanted)
     ledger, log, now = service.ledger, principal.log, service.ledger.clock()
     expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now)
     if expires_at is not None and expires_at <= now:
@@ -101,7 +109,7 @@ async def create_key(
     # Before the data key is looked up.
     seen = log.committed.state.governing
     new = draft_key(
-        ledger.vault,
+        tenancy.secrets,
         log,
         await ledger.sealing(lambda: ledger.data_key(log, None, now)),
         now,
@@ -110,34 +118,22 @@ async def create_key(
         label=wanted.label,
         actor=principal.actor,
         expires_at=expires_at,
+        scope=Scope(_set(wanted.agents), _set(wanted.triggers), wanted.uploads),
     )
-    draft = new.draft
-    if (idempotency := request.headers.get("idempotency-key")) is not None:
-        # The log itself remembers the request, so a repetition is caught even by another process.
-        identity = f"key.created\x00{principal.actor}\x00{idempotency}".encode()
-        draft = replace(draft, dedup=log.digest(identity), request=log.digest(canonical.encode(wanted)))
 
     def decide(moment: Moment) -> list[Draft]:
-        principal.recheck(moment)
-        ledger.require_keys(moment, seen, [draft])
-        return [draft]
+        ledger.require_keys(moment, seen, [new.draft])
+        return [new.draft]
 
-    keys = [] if draft.dedup is None else [draft.dedup]
-    try:
-        appended = await ledger.sequencer.submit(log, decide, dedup_keys=keys)
-    except ConflictError:
-        raise ConflictError("this Idempotency-Key stands for another request already") from None
+    repeatable = idempotency(request, principal, KeyCreated, wanted)
+    appended = await write(service, principal, "keys:write", decide, repeatable=repeatable)
     [item] = appended.items
     key = next(key for key in appended.committed.state[TenantState].keys.values() if key.index == item.leaf_index)
     shown = await service.reading(lambda: _key_answer(service, principal, key))
     return Response(
         NewKeyAnswer(key=None if item.duplicate else new.secret, **msgspec.structs.asdict(shown)),
         status_code=200 if item.duplicate else 201,
-        headers={
-            "ledger-event-id": item.event_id,
-            "ledger-leaf-index": str(item.leaf_index),
-            "cache-control": "no-store",
-        },
+        headers={**where(item), "cache-control": "no-store"},
     )
 
 
@@ -155,27 +151,24 @@ async def delete_key(
     service: NamedDependency[Service], principal: NamedDependency[Principal], key_id: FromPath[str]
 ) -> Response[None]:
     """At once and for good; the next request with the key is refused. Revoking twice is a conflict."""
-    principal.require("keys:write")
 
     def decide(moment: Moment) -> list[Draft]:
-        principal.recheck(moment)
         key = moment.state[TenantState].keys.get(key_id)
         if key is not None and principal.env not in (None, key.env):
             raise ForbiddenError(f"a key for {principal.env} revokes keys for {principal.env} only")
+        if key is not None and not may_give(principal.role, key.role):
+            raise ForbiddenError(f"a key of the role {key.role} is not for the role {principal.role} to revoke")
         return revoke_key(moment, key_id, principal.actor)
 
-    appended = await service.ledger.sequencer.submit(principal.log, decide)
-    [item] = appended.items
-    return Response(None, headers={"ledger-event-id": item.event_id, "ledger-leaf-index": str(item.leaf_index)})
+    [item] = (await write(service, principal, "keys:write", decide)).items
+    return Response(None, headers=where(item))
 
 
 @post("/keys/validate", status_code=200, summary="Validate an API key", tags=["keys"])
 async def validate_key(
     request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
 ) -> Validity:
-    body = await request.body()
-    canonical.refuse_duplicates(body)
-    wanted: ValidateRequest = decode(_validate_decoder, body)
+    wanted = await read_json(request, _validate_decoder)
     try:
         found = await service.access.look_up(wanted.key, request.scope["client"])
     except UnauthorizedError:
@@ -189,16 +182,27 @@ async def validate_key(
 def _key_answer(service: Service, principal: Principal, key: Key) -> KeyAnswer:
     log = principal.log
     [leaf] = service.ledger.store.leaves(log.number, key.index, key.index + 1)
-    labels = [
-        msgspec.json.decode(read_disclosure(text).value, type=str)
-        for text in disclosures_of(service.ledger, log, key.index)
-    ]
     return KeyAnswer(
         id=key.key_id,
         prefix=shown_prefix(service.ledger.store, service.ledger.vault, key.key_id),
         env=key.env,
         role=key.role,
-        label=labels[0] if labels else None,
+        label=sealed_texts_of(service.ledger, log, key.index).get("label"),
         created_at=read_envelope(leaf).recordedat,
         expires_at=None if key.expires_at is None else format_time(key.expires_at),
+        agents=None if key.scope.agents is None else sorted(key.scope.agents),
+        triggers=None if key.scope.triggers is None else sorted(key.scope.triggers),
+        uploads=key.scope.uploads,
     )
+
+
+def _require_within(principal: Principal, wanted: NewKeyRequest) -> None:
+    """A key makes none that acts for more than itself. Raises ForbiddenError."""
+    for name, own in (("agents", principal.agents), ("triggers", principal.triggers)):
+        given = _set(getattr(wanted, name))
+        if own is not None and (given is None or not given <= own):
+            raise ForbiddenError(f"a key makes keys only for those of its own {name}")
+
+
+def _set(names: list[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
