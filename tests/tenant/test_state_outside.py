@@ -40,7 +40,7 @@ def plain(state: TenantState) -> dict[str, Any]:
         "agents": [{"agent": name, "tokens_from": state.agents_from[name]} for name in sorted(state.agents_from)],
         "providers": records(state.providers),
         "shares": records(state.shares),
-        "sessions_ended": sorted(state.ended),
+        "sessions_ended": [{"session_id": name, "index": state.ended[name]} for name in sorted(state.ended)],
     }
 
 
@@ -121,6 +121,7 @@ def test_page_names_the_members_of_the_state() -> None:
         state.apply(1, kind, {**made, **ids, "enabled": True})
     state.apply(1, "share.created", {**made, **ids})
     state.apply(1, "token.revoked", made)
+    state.apply(1, "session.ended", {"session_id": "s"})
     shown = state.as_object()
     assert list(said) == list(shown)
     for name, value in shown.items():

@@ -30,7 +30,7 @@ class TenantState:
         self.agents: dict[str, Record] = {}
         self.providers: dict[str, Record] = {}
         self.shares: dict[str, Record] = {}
-        self.sessions_ended: set[str] = set()
+        self.sessions_ended: dict[str, Record] = {}
 
     def apply(self, index: int, event_type: str, data: Data) -> None:
         """Take in the next governing entry, of a type that `folds`, with valid fields. Raises VerificationError if it
@@ -51,11 +51,11 @@ class TenantState:
                 "agents": self.agents,
                 "providers": self.providers,
                 "shares": self.shares,
+                "sessions_ended": self.sessions_ended,
             }.items()
         }
-        ended = sorted(self.sessions_ended)
         switch = None if self.kill_switch is None else dict(self.kill_switch)
-        return {**self.tenant, "kill_switch": switch, **lists, "sessions_ended": ended}
+        return {**self.tenant, "kill_switch": switch, **lists}
 
 
 def folds(event_type: str, version: int) -> bool:
@@ -118,7 +118,7 @@ def _profile_changed(state: TenantState, index: int, data: Data) -> None:
 
 
 def _session_ended(state: TenantState, index: int, data: Data) -> None:
-    state.sessions_ended.add(str(data["session_id"]))
+    state.sessions_ended[str(data["session_id"])] = _record(("session_id",), index, data)
 
 
 def _token_revoked(state: TenantState, index: int, data: Data) -> None:
