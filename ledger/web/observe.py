@@ -6,7 +6,7 @@ Nothing here sees a body, a query or a credential; what is logged of a path has 
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
@@ -100,13 +100,11 @@ class Incoming(NamedTuple):
 class Observe:
     """`app` is the door behind `front`."""
 
-    def __init__(
-        self, front: Front, app: ASGIApp, metrics: Metrics, key_headers: Iterable[str], *, access_log: bool
-    ) -> None:
+    def __init__(self, front: Front, app: ASGIApp, metrics: Metrics, reader: AskedReader, *, access_log: bool) -> None:
         self._front = front
         self._app = app
         self._metrics = metrics
-        self._reader = AskedReader(key_headers)
+        self._reader = reader
         self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
