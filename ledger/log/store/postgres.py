@@ -21,6 +21,7 @@ from ledger.log.store import (
     INSTANCE,
     SEARCH_SPAN,
     Build,
+    CallCount,
     CommittedHead,
     Day,
     Filter,
@@ -265,6 +266,9 @@ class PostgresStore:
         )
         next_below = entries[-1][0] if len(entries) == limit else start
         return Page(entries, next_below or None)
+
+    def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
+        return [CallCount(*row) for row in self._all("count_calls", (log_number, start, stop, list(types)))]
 
     def tile(self, log_number: int, level: int, number: int) -> bytes | None:
         row = self._one("select_tile", (log_number, level, number))

@@ -23,6 +23,7 @@ from ledger.log.store import (
     SEARCH_SPAN,
     Batch,
     Build,
+    CallCount,
     CommittedHead,
     Day,
     Filter,
@@ -360,6 +361,10 @@ class SqliteStore:
         entries = [(position & _INDEX_MASK, leaf) for position, leaf in found]
         next_below = entries[-1][0] if len(entries) == limit else start
         return Page(entries, next_below or None)
+
+    def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
+        between = _position(log_number, start), _position(log_number, stop)
+        return [CallCount(*row) for row in self._all("count_calls", (*between, json.dumps(list(types))))]
 
     def tile(self, log_number: int, level: int, number: int) -> bytes | None:
         row = self._one("select_tile", (_tile_position(log_number, level, number),))
