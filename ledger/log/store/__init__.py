@@ -245,6 +245,10 @@ class Store(Protocol):
         """An entry by id. O(log n), by the order of ids; no index is kept for it."""
         ...
 
+    def known(self, log_number: int, dedup_keys: Sequence[bytes]) -> dict[bytes, Known]:
+        """The entries of a log that are stored under these dedup keys."""
+        ...
+
     def sealed(self, log_number: int, index: int) -> Sealed | None: ...
 
     def under_keys(self, log_number: int, key_ids: Collection[bytes], start: int, stop: int) -> list[Row]:

@@ -26,6 +26,7 @@ from ledger.log.store import (
     Day,
     Filter,
     Head,
+    Known,
     LogRecord,
     Page,
     Resealed,
@@ -234,6 +235,10 @@ class PostgresStore:
     def find(self, log_number: int, event_id: bytes) -> Row | None:
         row = self._one("find", {"log": log_number, "id": event_id})
         return None if row is None else _row(row)
+
+    def known(self, log_number: int, dedup_keys: Sequence[bytes]) -> dict[bytes, Known]:
+        found = self._all("select_known", {"numbers": [log_number], "keys": list(dedup_keys)})
+        return {dedup: Known(*entry) for dedup, *entry in found}
 
     def sealed(self, log_number: int, index: int) -> Sealed | None:
         row = self._one("select_sealed", (log_number, index))

@@ -328,6 +328,13 @@ class SqliteStore:
             return row
         raise DamagedError(f"entry {index} of log {log_number} is missing: run `ledger check`")
 
+    def known(self, log_number: int, dedup_keys: Sequence[bytes]) -> dict[bytes, Known]:
+        # A keyed digest differs between logs.
+        try:
+            return self._known(self._reader(), dedup_keys)
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the store cannot be read: {error}", retry_after=5) from error
+
     def sealed(self, log_number: int, index: int) -> Sealed | None:
         row = self._one("select_sealed", (_position(log_number, index),))
         return None if row is None or row[0] is None else Sealed(*row)
