@@ -93,3 +93,20 @@ def test_forgotten_log_comes_back_as_it_was(many: World) -> None:
     assert (again.committed.head, again.committed.state) == (before.head, before.state)
     assert again.digest(b"x") == many.log.digest(b"x")
     many.close()
+
+
+@pytest.mark.any_store("what is in memory is the same on every store")
+def test_a_thousand_tenants_one_after_another_do_not_stay_in_memory(world: World) -> None:
+    """Each is asked for once, two seconds after the one before: what stays is what was used in the last minutes."""
+    tenants, kept, apart = 1000, 50, 2_000
+    for number in range(2, tenants + 2):
+        add_log(world, number)
+    world = world.reopened()
+    world.ledger.keep_loaded = kept
+    most = 0
+    for number in range(1, tenants + 2):
+        world.clock.now += apart
+        assert world.ledger.log(number).number == number
+        most = max(most, len(world.ledger._logs))
+    assert most <= max(kept, IDLE_MS // apart + 1) + 2
+    world.close()
