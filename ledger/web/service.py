@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from ledger.log.errors import BehindError
 from ledger.log.exporting import Exports
+from ledger.log.fold import State
 from ledger.log.ledger import Ledger
 from ledger.log.roots import RootLog
 from ledger.log.working_copy import Log, Plan, WorkingCopy
@@ -47,6 +48,8 @@ class Service:
     exports: Exports
     verifier: Path
     ready: Callable[[], str | None]
+    require_erasable: Callable[[State, str], None]
+    """Raises ConflictError where something that is in use is kept of a data subject beside the log."""
     quota: Callable[[Log], Quota | None] = no_quota
     started: float = field(default_factory=time.monotonic)
 
