@@ -20,6 +20,9 @@ from tests.forked import Forked, run_forked
 
 START_SECONDS = 30
 
+CHEAP_LOGINS = ("--password-memory", "64", "--password-passes", "1", "--login-attempts", "0")
+"""Flags of a service where people log in all the time: a guess at a password costs little, and any number is taken."""
+
 Place = Settings | Path
 """Where a ledger is: a data directory alone, or one that goes with a database."""
 
