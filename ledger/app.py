@@ -78,7 +78,7 @@ class Application:
         self._scheduler = None
         if jobs:
             sweep, flush = self._exports.sweep, self._tenancy.tallies.flush
-            self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush)
+            self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush, settings.tally_interval)
         self.service = Service(self._ledger, access, self._roots, self._exports, settings.verifier, self._why_not_ready)
         metrics = Metrics()
         self.litestar = _litestar(self.service, tenancy, metrics, _cors(settings))
