@@ -155,6 +155,7 @@ async def issue_agent_token(
     if owner is None:
         rates.missed(address)
         raise refusal
+    rates.take(owner.id)
     log = ledger.log(owner.log_number)
     if owner.id not in log.committed.state[TenantState].credentials:
         await ledger.refresh(log)
