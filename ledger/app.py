@@ -24,6 +24,7 @@ from ledger.log.roots import RootLog
 from ledger.log.store import Store
 from ledger.settings import Settings
 from ledger.tenant.passwords import Cost
+from ledger.tenant.people import require_gone
 from ledger.tenant.principals import Principals
 from ledger.tenant.routes import agents, logins, me, members, tokens
 from ledger.tenant.routes import keys as key_routes
@@ -79,7 +80,9 @@ class Application:
         if jobs:
             sweep, flush = self._exports.sweep, self._tenancy.tallies.flush
             self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush, settings.tally_interval)
-        self.service = Service(self._ledger, access, self._roots, self._exports, settings.verifier, self._why_not_ready)
+        self.service = Service(
+            self._ledger, access, self._roots, self._exports, settings.verifier, self._why_not_ready, require_gone
+        )
         metrics = Metrics()
         self.litestar = _litestar(self.service, tenancy, metrics, _cors(settings))
         front = Front(
@@ -278,6 +281,16 @@ def _cors(settings: Settings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(settings.cors_origins),
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", *settings.key_headers],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "Last-Event-ID",
+            "X-Request-ID",
+            "X-Requested-With",
+            *settings.key_headers,
+            *settings.agent_headers,
+            *settings.tenant_headers,
+        ],
         expose_headers=list(EXPOSED_HEADERS),
     )
