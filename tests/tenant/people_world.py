@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Those who act in a tenant: members in browsers and scripts, and agents with tokens, of a running service."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
+from ledger.app import Application
+from tests.ledgers import Ledger
 from tests.running import Service
-from tests.web.asking import API
+from tests.web.asking import API, application, asgi_client
 
 PASSWORD = "correct horse battery"
 MEMBER_ROLES = ("owner", "ciso", "dpo", "architect", "auditor", "readonly")
 OWN_PAGE = {"x-requested-with": "XMLHttpRequest"}
 
 _numbers = count()
+_Result = TypeVar("_Result")
 
 
 class Person(NamedTuple):
@@ -114,3 +119,25 @@ def is_live(client: httpx.Client) -> bool:
     status = client.get(f"{API}/auth/me").status_code
     assert status in (200, 401)
     return status == 200
+
+
+def apart(
+    ledger: Ledger,
+    act: Callable[[Application, httpx.AsyncClient, httpx.AsyncClient], Awaitable[_Result]],
+    **settings: Any,
+) -> _Result:
+    """The result of `act(application, owner, nobody)` with a service in this process, for tests that set its clock or
+    look inside.
+    """
+    place, keys = ledger
+    wanted = {"password_memory": 64, "password_passes": 1, "login_attempts": 0} | settings
+
+    async def run() -> _Result:
+        async with (
+            application(place, **wanted) as app,
+            asgi_client(app, keys["owner_key"]) as owner,
+            asgi_client(app) as nobody,
+        ):
+            return await act(app, owner, nobody)
+
+    return asyncio.run(run())

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coming in: the setup, logins by a browser, invitations."""
 
-import asyncio
 import json
 import re
 import time
@@ -14,31 +13,14 @@ import pytest
 from ledger.aliases import second_names
 from ledger.web.rates import Buckets
 from tests.running import CHEAP_LOGINS, Service
-from tests.tenant.people_world import PASSWORD, cookie_of, is_live, new_email
-from tests.web.asking import API, NO_SUCH_EVENT, Clock, application, asgi_client, locations, problem_of
+from tests.tenant.people_world import PASSWORD, apart, cookie_of, is_live, new_email
+from tests.web.asking import API, NO_SUCH_EVENT, Clock, asgi_client, locations, problem_of
 
 pytestmark = pytest.mark.any_store("who comes in is the same on every store")
 
-CHEAP = {"password_memory": 64, "password_passes": 1}
 ATTEMPTS, WINDOW = 10, 300
 QUERY = {"older_than_days": "30000"}
 """What a route wants in its query; others ask for nothing there."""
-
-
-def apart(fresh_ledger, act, **settings):
-    """The result of `act(application, owner, nobody)` with a service in this process."""
-    place, keys = fresh_ledger
-
-    async def run():
-        wanted = CHEAP | {"login_attempts": 0} | settings
-        async with (
-            application(place, **wanted) as app,
-            asgi_client(app, keys["owner_key"]) as owner,
-            asgi_client(app) as nobody,
-        ):
-            return await act(app, owner, nobody)
-
-    return asyncio.run(run())
 
 
 # --------------------------------------------------------------------------------------------------------------- setup

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Members over HTTP: who may put whom into which role, what ends at once, and what nobody finds of them afterwards."""
 
-import asyncio
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,8 @@ import pytest
 
 from tests.running import CHEAP_LOGINS, Service, run_ledger
 from tests.tables import contents, dump
-from tests.tenant.people_world import MEMBER_ROLES, PASSWORD, People, is_live, new_email
-from tests.web.asking import API, NO_SUCH_EVENT, TIME, UUID7, application, asgi_client, locations, problem_of
+from tests.tenant.people_world import MEMBER_ROLES, PASSWORD, People, apart, is_live, new_email
+from tests.web.asking import API, NO_SUCH_EVENT, TIME, UUID7, asgi_client, locations, problem_of
 
 MEMBERS = f"{API}/members"
 
@@ -84,35 +83,31 @@ def test_role_is_the_one_that_the_member_has_now(people):
 @pytest.mark.parametrize("kind", ["member", "key"])
 def test_role_is_asked_again_under_the_lock(fresh_ledger, kind):
     """Who is made less while his request is on its way gives nothing that he may no longer give."""
-    place, keys = fresh_ledger
 
-    async def run():
-        settings = {"password_memory": 64, "password_passes": 1, "login_attempts": 0}
-        async with application(place, **settings) as app, asgi_client(app, keys["owner_key"]) as owner:
-            login = {"email": new_email(), "password": PASSWORD}
-            made = await owner.post(MEMBERS, json=login | {"role": "owner"})
-            await owner.post(MEMBERS, json={"email": new_email(), "password": PASSWORD, "role": "owner"})
-            async with asgi_client(app) as nobody:
-                token = (await nobody.post(f"{API}/auth/token", json=login)).json()["access_token"]
-            ledger, member = app.service.ledger, made.json()["id"]
-            submit, before = ledger.sequencer.submit, ledger.log(1).committed.head.size
+    async def act(app, owner, nobody):
+        login = {"email": new_email(), "password": PASSWORD}
+        made = await owner.post(MEMBERS, json=login | {"role": "owner"})
+        await owner.post(MEMBERS, json={"email": new_email(), "password": PASSWORD, "role": "owner"})
+        token = (await nobody.post(f"{API}/auth/token", json=login)).json()["access_token"]
+        ledger, member = app.service.ledger, made.json()["id"]
+        submit, before = ledger.sequencer.submit, ledger.log(1).committed.head.size
 
-            async def late(*arguments, **options):
-                """What the request wants to append comes after somebody else's change."""
-                ledger.sequencer.submit = submit
-                changed = await owner.patch(f"{MEMBERS}/{member}", json={"role": "ciso"})
-                assert changed.status_code == 200
-                return await submit(*arguments, **options)
+        async def late(*arguments, **options):
+            """What the request wants to append comes after somebody else's change."""
+            ledger.sequencer.submit = submit
+            changed = await owner.patch(f"{MEMBERS}/{member}", json={"role": "ciso"})
+            assert changed.status_code == 200
+            return await submit(*arguments, **options)
 
-            async with asgi_client(app, token) as client:
-                ledger.sequencer.submit = late
-                if kind == "member":
-                    answer = await client.post(MEMBERS, json={"email": new_email(), "role": "owner"})
-                else:
-                    answer = await client.post(f"{API}/keys", json={"env": "all", "role": "owner", "label": "x"})
-            return answer, ledger.log(1).committed.head.size - before
+        async with asgi_client(app, token) as client:
+            ledger.sequencer.submit = late
+            if kind == "member":
+                answer = await client.post(MEMBERS, json={"email": new_email(), "role": "owner"})
+            else:
+                answer = await client.post(f"{API}/keys", json={"env": "all", "role": "owner", "label": "x"})
+        return answer, ledger.log(1).committed.head.size - before
 
-    answer, grown = asyncio.run(run())
+    answer, grown = apart(fresh_ledger, act)
     problem_of(answer, 403, "FORBIDDEN")
     assert grown == 1
 
