@@ -26,7 +26,7 @@ from ledger.settings import Settings
 from ledger.tenant.passwords import Cost
 from ledger.tenant.people import require_gone
 from ledger.tenant.principals import Principals
-from ledger.tenant.routes import agents, logins, me, members, tokens
+from ledger.tenant.routes import agents, logins, me, members, sso, tokens
 from ledger.tenant.routes import keys as key_routes
 from ledger.tenant.tenancy import Tenancy, provide_tenancy
 from ledger.web import (
@@ -173,6 +173,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             tokens.issue_token, tokens.refresh_token, tokens.revoke_tokens, tokens.introspect_token,
             agents.create_credential, agents.create_named_credential, agents.list_credentials,
             agents.delete_credential, agents.issue_agent_token,
+            sso.list_offers, sso.start_login, sso.finish_login, sso.get_config, sso.put_config, sso.run_test,
             *second_names(),
         ],
     )  # fmt: skip
@@ -197,6 +198,8 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("POST", "/api/v1/agents/{agent_id}/credentials"): agents.NewCredentialRequest,
             ("POST", "/api/v1/auth/credentials"): agents.NamedCredentialRequest,
             ("POST", "/api/v1/auth/agent/token"): agents.AgentTokenRequest,
+            ("PUT", "/api/v1/auth/sso/config"): sso.ProviderRequest,
+            ("POST", "/api/v1/auth/sso/config/test"): sso.CheckRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
             ("POST", "/api/v1/signing-keys/rotate"): signing_keys.RotateRequest,
             ("POST", "/api/v1/receipts/verify"): Receipt,
@@ -234,6 +237,11 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("POST", "/api/v1/agents/{agent_id}/credentials"): (409,),
             ("POST", "/api/v1/auth/credentials"): (409,),
             ("DELETE", "/api/v1/agents/{agent_id}/credentials/{credential_id}"): (409,),
+            ("GET", "/api/v1/auth/sso/providers"): (404, 429),
+            ("GET", "/api/v1/auth/sso/{provider}"): (429,),
+            ("GET", "/api/v1/auth/sso/{provider}/callback"): (401, 403, 429),
+            ("PUT", "/api/v1/auth/sso/config"): (409,),
+            ("POST", "/api/v1/auth/sso/config/test"): (404,),
             ("DELETE", "/api/v1/keys/{key_id}"): (409,),
             ("POST", "/api/v1/transparency/roots"): (409,),
             ("POST", "/api/v1/signing-keys/rotate"): (409,),

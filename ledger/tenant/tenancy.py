@@ -8,9 +8,11 @@ from litestar import Request
 
 from ledger.log.ledger import Ledger
 from ledger.tenant.logins import Logins
+from ledger.tenant.oidc import Providers
 from ledger.tenant.passwords import Cost, Passwords
 from ledger.tenant.people import People
 from ledger.tenant.secrets import Secrets
+from ledger.tenant.sso import Flows
 from ledger.tenant.tallies import Tallies
 from ledger.tenant.tokens import Tokens
 
@@ -23,6 +25,8 @@ class Tenancy:
     passwords: Passwords
     logins: Logins
     tallies: Tallies
+    providers: Providers
+    flows: Flows
 
     @classmethod
     def of(cls, ledger: Ledger, cost: Cost, first: int, attempts: int) -> "Tenancy":
@@ -32,7 +36,8 @@ class Tenancy:
         secrets = Secrets(ledger.store, ledger.vault)
         people, passwords, tallies = People(ledger.store, secrets), Passwords(cost), Tallies(ledger)
         logins = Logins(ledger, people, passwords, tallies, first, attempts)
-        return cls(secrets, Tokens(ledger.vault), people, passwords, logins, tallies)
+        providers, flows = Providers(), Flows(ledger.vault)
+        return cls(secrets, Tokens(ledger.vault), people, passwords, logins, tallies, providers, flows)
 
 
 def provide_tenancy(request: Request[Any, Any, Any]) -> Tenancy:

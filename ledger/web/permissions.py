@@ -44,7 +44,8 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "tokens:inspect": frozenset({"owner", "ciso", "architect", "auditor"}),
     "tokens:revoke": frozenset({"owner", "ciso"}),
     "sso:read": frozenset({"owner", "ciso", "auditor"}),
-    "sso:write": frozenset({"owner", "ciso"}),
+    # A provider says who somebody is: whoever chooses it could come in as an owner.
+    "sso:write": frozenset({"owner"}),
     # The tenant.
     "tenant:read": PEOPLE | {"agent"},
     "tenant:write": frozenset({"owner"}),

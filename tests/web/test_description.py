@@ -19,6 +19,9 @@ NOT_DESCRIBED = ("/docs", "/redoc", "/openapi.json", "/llms.txt", "/ledger-verif
 PUBLIC = {
     ("get", f"{API}/receipts/key"),
     ("post", f"{API}/receipts/verify"),
+    ("get", f"{API}/auth/sso/providers"),
+    ("get", f"{API}/auth/sso/{{provider}}"),
+    ("get", f"{API}/auth/sso/{{provider}}/callback"),
     ("get", f"{API}/transparency/roots"),
     ("get", f"{API}/transparency/roots/{{date}}"),
     ("post", f"{API}/transparency/roots/verify"),

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 
 from ledger.tenant.routes.keys import delete_key
+from ledger.tenant.routes.sso import ProviderAnswer, put_config
 from ledger.web.access import Principal
 from ledger.web.service import Service
 from ledger.web.writes import read_json
@@ -33,4 +34,13 @@ async def revoke_key_of_body(
     return answer
 
 
-ROUTES = (revoke_key_of_body,)
+@post("/auth/sso/config", status_code=200, include_in_schema=False)
+async def post_sso_config(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
+) -> Response[ProviderAnswer]:
+    """By POST instead of PUT."""
+    answer: Response[ProviderAnswer] = await put_config.fn(request, service, principal)
+    return answer
+
+
+ROUTES = (revoke_key_of_body, post_sso_config)
