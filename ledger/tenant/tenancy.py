@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request
 
 from ledger.log.ledger import Ledger
+from ledger.tenant.activity import Activities
 from ledger.tenant.logins import Logins
 from ledger.tenant.oidc import Providers
 from ledger.tenant.passwords import Cost, Passwords
@@ -14,7 +15,9 @@ from ledger.tenant.people import People
 from ledger.tenant.secrets import Secrets
 from ledger.tenant.sso import Flows
 from ledger.tenant.tallies import Tallies
+from ledger.tenant.tenants import Tenants
 from ledger.tenant.tokens import Tokens
+from ledger.tenant.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ class Tenancy:
     tallies: Tallies
     providers: Providers
     flows: Flows
+    tenants: Tenants
+    usage: Usage
+    activities: Activities
 
     @classmethod
     def of(cls, ledger: Ledger, cost: Cost, first: int, attempts: int) -> "Tenancy":
@@ -37,7 +43,20 @@ class Tenancy:
         people, passwords, tallies = People(ledger.store, secrets), Passwords(cost), Tallies(ledger)
         logins = Logins(ledger, people, passwords, tallies, first, attempts)
         providers, flows = Providers(), Flows(ledger.vault)
-        return cls(secrets, Tokens(ledger.vault), people, passwords, logins, tallies, providers, flows)
+        tenants, usage, activities = Tenants(ledger, secrets), Usage(ledger), Activities(ledger)
+        return cls(
+            secrets,
+            Tokens(ledger.vault),
+            people,
+            passwords,
+            logins,
+            tallies,
+            providers,
+            flows,
+            tenants,
+            usage,
+            activities,
+        )
 
 
 def provide_tenancy(request: Request[Any, Any, Any]) -> Tenancy:

@@ -43,6 +43,7 @@ _PUBLIC = (
     "/api/v1/transparency/roots",
     "/api/v1/transparency/keys",
     "/api/v1/roles",
+    "/api/v1/plans",
     "/api/v1/auth/login",
     "/api/v1/auth/token",
     "/api/v1/auth/refresh",

@@ -50,6 +50,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "tenant:read": PEOPLE | {"agent"},
     "tenant:write": frozenset({"owner"}),
     "usage:read": PEOPLE,
+    "usage:agents": PEOPLE,
     "kill_switch:read": PEOPLE | {"agent"},
     "kill_switch:write": frozenset({"owner", "ciso"}),
     "feedback:write": PEOPLE,
@@ -64,7 +65,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
 WHOLE_TENANT = frozenset(
     {
         "keys:rotate", "log:export", "payload:erase", "shares:write", "members:write", "tokens:revoke", "sso:write",
-        "tenant:write", "kill_switch:write",
+        "tenant:write", "kill_switch:write", "usage:agents",
     }
 )  # fmt: skip
 """What concerns every environment, and so needs a credential for all of them."""

@@ -19,3 +19,9 @@ def owner(service: Service) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def people(service: Service) -> People:
     return People(service)
+
+
+@pytest.fixture(scope="module")
+def nobody(service: Service) -> Iterator[httpx.Client]:
+    with service.client("") as client:
+        yield client

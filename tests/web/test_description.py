@@ -31,6 +31,7 @@ PUBLIC = {
     ("get", "/.well-known/jwks.json"),
     *(("post", f"{API}/{path}") for path in ("auth/login", "auth/token", "auth/refresh", "auth/agent/token")),
     ("post", f"{API}/invitations/accept"),
+    ("get", f"{API}/plans"),
     *((method, path) for method in ("get", "head") for path in (f"{API}/health", "/health", "/ready", "/status")),
 }
 

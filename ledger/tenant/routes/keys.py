@@ -15,6 +15,7 @@ from ledger.log.errors import ForbiddenError, InvalidRequestError, UnauthorizedE
 from ledger.log.events.credentials import KeyCreated, KeyEnv, Role
 from ledger.log.working_copy import Draft, Moment
 from ledger.tenant.keys import draft_key, revoke_key, shown_prefix
+from ledger.tenant.plans import require_room
 from ledger.tenant.state import Key, Scope, TenantState
 from ledger.tenant.tenancy import Tenancy
 from ledger.web.access import Principal
@@ -120,6 +121,7 @@ async def create_key(
 
     def decide(moment: Moment) -> list[Draft]:
         _require_givable(principal.recheck(moment), wanted.role)
+        require_room(moment.state, "keys")
         ledger.require_keys(moment, seen, [new.draft])
         return [new.draft]
 
