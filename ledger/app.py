@@ -79,7 +79,7 @@ class Application:
         self._scheduler = None
         if jobs:
             sweep, flush = self._exports.sweep, self._tenancy.tallies.flush
-            self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush)
+            self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush, settings.tally_interval)
         self.service = Service(
             self._ledger,
             access,
