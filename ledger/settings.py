@@ -76,6 +76,9 @@ class Settings:
     password_passes: int = 3
     """Passes over it."""
 
+    tally_interval: float = 10.0
+    """Seconds between entries that say how often somebody was refused; without an entry for each nobody fills a log."""
+
     cors_origins: tuple[str, ...] = ()
     """Web origins that may call the API from a browser."""
 
