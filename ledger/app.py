@@ -45,6 +45,7 @@ from ledger.web.doors import answer_response, asked_of, provide_principal, provi
 from ledger.web.front import EXPOSED_HEADERS, MAX_BODY_BYTES, Front
 from ledger.web.observe import Metrics, Observe
 from ledger.web.problems import problem
+from ledger.web.proxies import Proxies
 from ledger.web.rates import Rates
 from ledger.web.service import Service
 
@@ -86,7 +87,14 @@ class Application:
             settings.cors_origins,
         )
         behind = cast(ASGIApp, self.litestar)
-        self.shell = Observe(front, behind, metrics, settings.key_headers, access_log=settings.access_log)
+        self.shell = Observe(
+            front,
+            behind,
+            metrics,
+            settings.key_headers,
+            proxies=Proxies(settings.proxies),
+            access_log=settings.access_log,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

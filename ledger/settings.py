@@ -61,6 +61,10 @@ class Settings:
     key_headers: tuple[str, ...] = ("X-API-Key", "X-Agent-Token")
     """Headers that may carry a credential besides Authorization. Add a vendor's names to stay compatible."""
 
+    proxies: tuple[str, ...] = ()
+    """Addresses or networks of the proxies before the service: what they say of their callers' addresses is believed.
+    """
+
     cors_origins: tuple[str, ...] = ()
     """Web origins that may call the API from a browser."""
 

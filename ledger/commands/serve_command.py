@@ -51,6 +51,7 @@ OTHER_FILES = 256
 )
 @option("--idle-timeout", type=click.FloatRange(0.1, 86_400), default=75.0, help="seconds between requests")
 @option("--key-header", multiple=True, help="further header that may carry a key (repeatable)")
+@option("--proxy", multiple=True, help="address or network of a proxy that says who its callers are (repeatable)")
 @option("--cors-origin", multiple=True, help="web origin that may call the API (repeatable)")
 @option("--access-log/--no-access-log", default=False, help="log a line per request")
 @data_option
@@ -68,6 +69,7 @@ def command(
     request_timeout: float,
     idle_timeout: float,
     key_header: tuple[str, ...],
+    proxy: tuple[str, ...],
     cors_origin: tuple[str, ...],
     access_log: bool,
 ) -> None:
@@ -95,6 +97,7 @@ def command(
             request_timeout=request_timeout,
             idle_timeout=idle_timeout,
             key_headers=(*settings.key_headers, *key_header),
+            proxies=proxy,
             cors_origins=cors_origin,
             access_log=access_log,
         )
@@ -152,6 +155,9 @@ def server_config(application: ASGIApp, connections: Connections | None = None) 
         access_log=False,
         log_config=None,
         server_header=False,
+        # Which proxies are believed is the application's business (web/proxies.py). The server would believe
+        # everything that comes from this machine, and rates would be somebody's own choice.
+        proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=BACKLOG,
     )
