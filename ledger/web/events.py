@@ -251,12 +251,12 @@ async def _page(service: Service, principal: Principal, wanted: EventSearch, sou
     cursor = Cursor(size, size) if wanted.cursor is None else read_cursor(wanted.cursor, [source, "cursor"])
     chosen = Filter(
         types=wanted.types,
+        agents=() if wanted.agent_id is None else [wanted.agent_id],
+        envs=() if wanted.env is None else [wanted.env],
         key_id=principal.only_key,
-        agent_id=wanted.agent_id,
         tool_name=wanted.tool_name,
         verdict={"block": "deny", "ask": "pending"}.get(wanted.verdict or "", wanted.verdict),
         mode=wanted.mode,
-        env=wanted.env,
         only_env=principal.env,
         since=None if wanted.since is None else read_moment(wanted.since, [source, "since"], now),
         until=None if wanted.until is None else read_moment(wanted.until, [source, "until"], now),
