@@ -28,6 +28,7 @@ from ledger.tenant.secrets import Secrets
 from ledger.tenant.tenancy import Tenancy, provide_tenancy
 from ledger.tenant.tokens import Tokens
 from ledger.web import (
+    audit_log,
     description,
     erasures,
     events,
@@ -152,6 +153,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
         "/api/v1",
         route_handlers=[
             events.post_events, events.list_events, events.search_events, events.get_event,
+            audit_log.list_audit_log,
             receipts.get_receipt_key, receipts.get_receipt, receipts.post_receipt_verify,
             transparency.get_head, transparency.get_checkpoint,
             transparency.get_inclusion, transparency.get_inclusion_of_event, transparency.get_consistency,
