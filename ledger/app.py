@@ -11,6 +11,7 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from ledger.aliases import second_names
 from ledger.deployment import FIRST_TENANT, clock, open_ledger
 from ledger.jobs import schedule
 from ledger.log.days import DayDocument
@@ -22,11 +23,11 @@ from ledger.log.report import Report
 from ledger.log.roots import RootLog
 from ledger.log.store import Store
 from ledger.settings import Settings
+from ledger.tenant.passwords import Cost
 from ledger.tenant.principals import Principals
+from ledger.tenant.routes import agents, logins, me, members, tokens
 from ledger.tenant.routes import keys as key_routes
-from ledger.tenant.secrets import Secrets
 from ledger.tenant.tenancy import Tenancy, provide_tenancy
-from ledger.tenant.tokens import Tokens
 from ledger.web import (
     audit_log,
     description,
@@ -42,6 +43,7 @@ from ledger.web import (
 )
 from ledger.web.access import Access
 from ledger.web.asgi import ASGIApp, Receive, Scope, Send
+from ledger.web.asked import AskedReader
 from ledger.web.doors import answer_response, asked_of, provide_principal, provide_service
 from ledger.web.front import EXPOSED_HEADERS, MAX_BODY_BYTES, Front
 from ledger.web.observe import Metrics, Observe
@@ -67,17 +69,21 @@ class Application:
         self._settings = settings
         self._ledger = open_ledger(settings, clock=clock, store=store)
         rates = Rates(settings.rate, settings.burst, settings.stranger_rate)
-        secrets, tokens = Secrets(self._ledger.store, self._ledger.vault), Tokens(self._ledger.vault)
-        principals = Principals(self._ledger, secrets, tokens, FIRST_TENANT, rates)
+        cost = Cost(settings.password_memory, settings.password_passes)
+        self._tenancy = tenancy = Tenancy.of(self._ledger, cost, FIRST_TENANT, settings.login_attempts)
+        principals = Principals(self._ledger, tenancy, FIRST_TENANT, rates)
         self._roots = RootLog(self._ledger)
         self._ready: str | None = "starting"
         access = Access(principals.recall, principals.resolve, principals.local_operator, rates)
         assert self._ledger.spool is not None
         self._exports = Exports(self._ledger, self._ledger.spool, settings.verifier, self._roots.commit_heads)
-        self._scheduler = schedule(self._roots, settings.root_interval, self._exports.sweep) if jobs else None
+        self._scheduler = None
+        if jobs:
+            sweep, flush = self._exports.sweep, self._tenancy.tallies.flush
+            self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush)
         self.service = Service(self._ledger, access, self._roots, self._exports, settings.verifier, self._why_not_ready)
         metrics = Metrics()
-        self.litestar = _litestar(self.service, Tenancy(secrets, tokens), metrics, _cors(settings))
+        self.litestar = _litestar(self.service, tenancy, metrics, _cors(settings))
         front = Front(
             self.service,
             {("POST", "/api/v1/events"): events.report_events},
@@ -88,14 +94,9 @@ class Application:
             settings.cors_origins,
         )
         behind = cast(ASGIApp, self.litestar)
-        self.shell = Observe(
-            front,
-            behind,
-            metrics,
-            settings.key_headers,
-            proxies=Proxies(settings.proxies),
-            access_log=settings.access_log,
-        )
+        reader = AskedReader(settings.key_headers, settings.agent_headers, settings.tenant_headers)
+        proxies = Proxies(settings.proxies)
+        self.shell = Observe(front, behind, metrics, reader, proxies=proxies, access_log=settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -119,6 +120,8 @@ class Application:
         """
         self._ready = "stopping"
         await self._exports.stop()
+        await self._tenancy.tallies.flush()
+        self._tenancy.passwords.close()
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             try:
@@ -164,6 +167,14 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             exports.post_export, exports.get_audit_export,
             exports.get_export, exports.get_export_file, exports.delete_export,
             key_routes.create_key, key_routes.list_keys, key_routes.delete_key, key_routes.validate_key,
+            logins.set_up, logins.log_in, logins.log_out, logins.accept_invitation,
+            me.get_me, me.patch_me, me.list_roles,
+            members.list_members, members.get_member,
+            members.create_member, members.patch_member, members.delete_member,
+            tokens.issue_token, tokens.refresh_token, tokens.revoke_tokens, tokens.introspect_token,
+            agents.create_credential, agents.create_named_credential, agents.list_credentials,
+            agents.delete_credential, agents.issue_agent_token,
+            *second_names(),
         ],
     )  # fmt: skip
     described = description.Description(
@@ -174,6 +185,19 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("POST", "/api/v1/audit/exports"): exports.ExportRequest,
             ("POST", "/api/v1/keys"): key_routes.NewKeyRequest,
             ("POST", "/api/v1/keys/validate"): key_routes.ValidateRequest,
+            ("POST", "/api/v1/setup"): logins.SetupRequest,
+            ("POST", "/api/v1/auth/login"): logins.LoginRequest,
+            ("POST", "/api/v1/invitations/accept"): logins.AcceptRequest,
+            ("PATCH", "/api/v1/auth/me"): me.ProfileChange,
+            ("POST", "/api/v1/members"): members.NewMemberRequest,
+            ("PATCH", "/api/v1/members/{member_id}"): members.MemberChange,
+            ("POST", "/api/v1/auth/token"): logins.LoginRequest,
+            ("POST", "/api/v1/auth/refresh"): tokens.RefreshRequest,
+            ("POST", "/api/v1/auth/revoke"): tokens.RevokeRequest,
+            ("POST", "/api/v1/auth/introspect"): tokens.IntrospectRequest,
+            ("POST", "/api/v1/agents/{agent_id}/credentials"): agents.NewCredentialRequest,
+            ("POST", "/api/v1/auth/credentials"): agents.NamedCredentialRequest,
+            ("POST", "/api/v1/auth/agent/token"): agents.AgentTokenRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
             ("POST", "/api/v1/signing-keys/rotate"): signing_keys.RotateRequest,
             ("POST", "/api/v1/receipts/verify"): Receipt,
@@ -197,6 +221,20 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("POST", "/api/v1/erasures"): (404, 409),
             ("DELETE", "/api/v1/events/payloads"): (409,),
             ("POST", "/api/v1/keys"): (409,),
+            ("POST", "/api/v1/setup"): (409,),
+            ("POST", "/api/v1/members"): (409,),
+            ("PATCH", "/api/v1/members/{member_id}"): (409,),
+            ("DELETE", "/api/v1/members/{member_id}"): (409,),
+            ("POST", "/api/v1/auth/logout"): (409,),
+            ("POST", "/api/v1/auth/refresh"): (401, 409),
+            ("POST", "/api/v1/auth/revoke"): (404,),
+            ("POST", "/api/v1/auth/login"): refusals.LOGIN,
+            ("POST", "/api/v1/auth/token"): refusals.LOGIN,
+            ("POST", "/api/v1/auth/agent/token"): refusals.LOGIN,
+            ("POST", "/api/v1/invitations/accept"): refusals.LOGIN,
+            ("POST", "/api/v1/agents/{agent_id}/credentials"): (409,),
+            ("POST", "/api/v1/auth/credentials"): (409,),
+            ("DELETE", "/api/v1/agents/{agent_id}/credentials/{credential_id}"): (409,),
             ("DELETE", "/api/v1/keys/{key_id}"): (409,),
             ("POST", "/api/v1/transparency/roots"): (409,),
             ("POST", "/api/v1/signing-keys/rotate"): (409,),
@@ -215,7 +253,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
     )
     return Litestar(
         route_handlers=[
-            api,
+            api, tokens.get_jwks,
             tiles.get_root_log, tiles.get_log, tiles.get_log_by_token,
             health.get_health, health.get_short_health, health.get_health_details, health.get_ready,
             health.get_status, health.get_metrics,

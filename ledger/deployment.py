@@ -15,7 +15,7 @@ from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, read_master_key
 from ledger.settings import Settings
-from ledger.tenant.boxes import KeyBoxes
+from ledger.tenant.boxes import CredentialBoxes, KeyBoxes, MemberBoxes
 from ledger.tenant.state import TenantState
 
 TENANT_PARTS = (TenantState,)
@@ -102,4 +102,6 @@ def open_holdings(settings: Settings) -> Holdings:
     except BaseException:
         store.close()
         raise
-    return Holdings(store, keystore, vault, TENANT_PARTS, (KeyBoxes(),), Reopening(settings))
+    return Holdings(
+        store, keystore, vault, TENANT_PARTS, (KeyBoxes(), CredentialBoxes(), MemberBoxes()), Reopening(settings)
+    )

@@ -61,6 +61,21 @@ class Settings:
     key_headers: tuple[str, ...] = ("X-API-Key", "X-Agent-Token")
     """Headers that may carry a credential besides Authorization. Add a vendor's names to stay compatible."""
 
+    agent_headers: tuple[str, ...] = ("X-Agent-Id",)
+    """Headers that name the agent for whom somebody acts."""
+
+    tenant_headers: tuple[str, ...] = ("X-Tenant-Id",)
+    """Headers that name the tenant, which must be the credential's."""
+
+    login_attempts: int = 10
+    """Attempts to log in from one address in five minutes; 0 is no limit."""
+
+    password_memory: int = 64 << 10
+    """KiB of memory that one guess at a password costs (argon2id)."""
+
+    password_passes: int = 3
+    """Passes over it."""
+
     proxies: tuple[str, ...] = ()
     """Addresses or networks of the proxies before the service: what they say of their callers' addresses is believed.
     """

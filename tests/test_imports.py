@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may import whom, read from the syntax trees: also imports inside of functions, and those for types only.
 
-tlog <- log <- web <- {tenant, policy, gateway, reactions, views} <- deployment, app, jobs, commands, __main__
+tlog <- log <- web <- {tenant, policy, gateway, reactions, views} <- deployment, aliases, app, jobs, commands, __main__
 """
 
 import ast
@@ -24,7 +24,7 @@ BELOW: dict[str, set[str]] = {
     "settings": set(),
 }
 BELOW["gateway"] |= {"policy"}
-TOP = {"deployment", "app", "jobs", "commands", "__main__"}
+TOP = {"deployment", "aliases", "app", "jobs", "commands", "__main__"}
 BELOW |= {name: {*BELOW, *TOP} for name in TOP}
 
 # Outside of the standard library.

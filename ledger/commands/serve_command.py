@@ -50,7 +50,12 @@ OTHER_FILES = 256
     help="seconds for a head, and for getting on with a body or an answer",
 )
 @option("--idle-timeout", type=click.FloatRange(0.1, 86_400), default=75.0, help="seconds between requests")
+@option("--login-attempts", type=click.IntRange(0, 10_000), default=10, help="logins from an address in 5 minutes")
+@option("--password-memory", type=click.IntRange(8, 1 << 22), default=64 << 10, help="KiB that a password's hash costs")
+@option("--password-passes", type=click.IntRange(1, 100), default=3, help="passes over that memory")
 @option("--key-header", multiple=True, help="further header that may carry a key (repeatable)")
+@option("--agent-header", multiple=True, help="further header that names the agent (repeatable)")
+@option("--tenant-header", multiple=True, help="further header that names the tenant (repeatable)")
 @option("--proxy", multiple=True, help="address or network of a proxy that says who its callers are (repeatable)")
 @option("--cors-origin", multiple=True, help="web origin that may call the API (repeatable)")
 @option("--access-log/--no-access-log", default=False, help="log a line per request")
@@ -68,7 +73,12 @@ def command(
     max_connections: int,
     request_timeout: float,
     idle_timeout: float,
+    login_attempts: int,
+    password_memory: int,
+    password_passes: int,
     key_header: tuple[str, ...],
+    agent_header: tuple[str, ...],
+    tenant_header: tuple[str, ...],
     proxy: tuple[str, ...],
     cors_origin: tuple[str, ...],
     access_log: bool,
@@ -96,7 +106,12 @@ def command(
             max_connections=max_connections,
             request_timeout=request_timeout,
             idle_timeout=idle_timeout,
+            login_attempts=login_attempts,
+            password_memory=password_memory,
+            password_passes=password_passes,
             key_headers=(*settings.key_headers, *key_header),
+            agent_headers=(*settings.agent_headers, *agent_header),
+            tenant_headers=(*settings.tenant_headers, *tenant_header),
             proxies=proxy,
             cors_origins=cors_origin,
             access_log=access_log,

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a check wants of the boxes in which the vault keeps API keys: each key of a log has one that leads to it and one
-with the start of its secret, and there are no others.
+"""What a check wants of the boxes in which the vault keeps what people and programs act with: each key, each credential
+and each member of a log has those that lead to it, and there are no others.
 """
 
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from typing import TypeVar
 
 import msgspec
 
 from ledger.log.fold import State
 from ledger.tenant.keys import BY_KEY, BY_SECRET, SHOWN_CHARACTERS
-from ledger.tenant.secrets import Owner
-from ledger.tenant.state import Key, TenantState
+from ledger.tenant.people import BY_EMAIL, BY_MEMBER, Belongings
+from ledger.tenant.secrets import KEPT, Owner
+from ledger.tenant.state import Key, Member, TenantState
+
+BY_CREDENTIAL, BY_INVITATION = "agent/", "invitation/"
 
 _SHOWN = re.compile(rf"lk_([a-z]+)_[A-Za-z0-9_-]{{{SHOWN_CHARACTERS}}}")
 
@@ -56,3 +60,84 @@ class KeyBoxes:
 def _is_start(secret: bytes | None, key: Key) -> bool:
     match = None if secret is None else _SHOWN.fullmatch(secret.decode("latin-1"))
     return match is not None and match[1] == key.env
+
+
+class CredentialBoxes:
+    """See `ledger.log.check.holdings.BoxRule`: of agents' credentials."""
+
+    prefixes = (BY_CREDENTIAL, KEPT)
+
+    def problems(
+        self, secrets: Mapping[str, bytes], old: Collection[str], states: Mapping[int, State]
+    ) -> Iterator[str]:
+        known = {
+            (number, credential_id)
+            for number, state in states.items()
+            if TenantState in state.parts
+            for credential_id in state[TenantState].credentials
+        }
+        led_to = Counter[tuple[int, str]]()
+        for name, secret in secrets.items():
+            if name == KEPT:
+                continue
+            owner = _read(secret, Owner)
+            if owner is None:
+                yield f"secret {name!r} does not lead to a credential"
+                continue
+            led_to[owner.log_number, owner.id] += 1
+            if (owner.log_number, owner.id) not in known and name in old:
+                yield f"secret {name!r} leads to credential {owner.id!r}, which log {owner.log_number} does not know"
+        for number, credential_id in known:
+            if (ways := led_to[number, credential_id]) != 1:
+                yield f"{ways} secrets lead to credential {credential_id} of log {number}, want 1"
+
+
+class MemberBoxes:
+    """The same of members: who was not removed has belongings, and the boxes that these name lead to him."""
+
+    prefixes = (BY_EMAIL, BY_MEMBER, BY_INVITATION)
+
+    def problems(
+        self, secrets: Mapping[str, bytes], old: Collection[str], states: Mapping[int, State]
+    ) -> Iterator[str]:
+        members = {
+            member.member_id: (number, member)
+            for number, state in states.items()
+            if TenantState in state.parts
+            for member in state[TenantState].members.values()
+            if member.status != "removed"
+        }
+        named: set[str] = set()
+        for member_id, (number, member) in members.items():
+            kept = _read(secrets.get(BY_MEMBER + member_id, b""), Belongings)
+            if kept is None:
+                yield f"what member {member_id} of log {number} logs in with is missing, or is something else"
+                continue
+            named.update(_boxes_of(kept))
+            yield from _not_leading(secrets, number, member, kept)
+        for name in secrets:
+            stray = name not in named if not name.startswith(BY_MEMBER) else name.removeprefix(BY_MEMBER) not in members
+            if stray and name in old:
+                yield f"there is no member for the secret {name!r}"
+
+
+def _boxes_of(kept: Belongings) -> list[str]:
+    return [kept.email_box] if kept.invitation_box is None else [kept.email_box, kept.invitation_box]
+
+
+def _not_leading(secrets: Mapping[str, bytes], number: int, member: Member, kept: Belongings) -> Iterator[str]:
+    for name in _boxes_of(kept):
+        if _read(secrets.get(name, b""), Owner) != Owner(number, member.member_id):
+            yield f"secret {name!r} does not lead to member {member.member_id} of log {number}"
+    if (kept.invitation_box is not None) != (member.status == "invited"):
+        yield f"member {member.member_id} of log {number} is {member.status}, and his invitation says otherwise"
+
+
+_Kind = TypeVar("_Kind", bound=msgspec.Struct)
+
+
+def _read(secret: bytes, kind: type[_Kind]) -> _Kind | None:
+    try:
+        return msgspec.json.decode(secret, type=kind)
+    except msgspec.MsgspecError:
+        return None

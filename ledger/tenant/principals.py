@@ -4,9 +4,9 @@
 from ledger.log.ledger import Ledger
 from ledger.log.working_copy import Log, Moment
 from ledger.tenant.keys import KeyResolver, require_live
-from ledger.tenant.secrets import Secrets
 from ledger.tenant.state import Credential, Key, Member
-from ledger.tenant.tokens import Claims, TokenResolver, Tokens, live_credential, live_member
+from ledger.tenant.tenancy import Tenancy
+from ledger.tenant.tokens import Claims, TokenResolver, live_credential, live_member
 from ledger.web.access import Principal
 from ledger.web.rates import Address, Rates
 
@@ -14,11 +14,12 @@ from ledger.web.rates import Address, Rates
 class Principals:
     """Resolves credentials of every form. Owners of log `operators` run the service, too."""
 
-    def __init__(self, ledger: Ledger, secrets: Secrets, tokens: Tokens, operators: int, rates: Rates) -> None:
+    def __init__(self, ledger: Ledger, tenancy: Tenancy, operators: int, rates: Rates) -> None:
         self._operators = operators
         self._ledger = ledger
-        self._keys = KeyResolver(ledger, secrets, rates)
-        self._tokens = TokenResolver(ledger, tokens, rates)
+        self._tallies = tenancy.tallies
+        self._keys = KeyResolver(ledger, tenancy.secrets, rates)
+        self._tokens = TokenResolver(ledger, tenancy.tokens, rates)
 
     def recall(self, presented: str) -> Principal | None:
         """Whose it is that was presented before, without asking the store; None for every other text."""
@@ -49,6 +50,7 @@ class Principals:
             env=None if key.env == "all" else key.env,
             operator=key.role == "owner" and key.env == "all" and log.number == self._operators,
             recheck=recheck,
+            denied=self._tallies.denied,
             key_id=key.key_id,
             agents=key.scope.agents,
             triggers=key.scope.triggers,
@@ -70,6 +72,7 @@ class Principals:
             env=None,
             operator=member.role == "owner" and log.number == self._operators,
             recheck=recheck,
+            denied=self._tallies.denied,
             member_id=member.member_id,
             session_id=claims.sid,
         )
@@ -85,6 +88,7 @@ class Principals:
             env=credential.env,
             operator=False,
             recheck=recheck,
+            denied=self._tallies.denied,
             key_id=credential.credential_id,
             agent_id=credential.agent_id,
             session_id=claims.sid,

@@ -6,7 +6,12 @@ from typing import Any
 
 from litestar import Request
 
+from ledger.log.ledger import Ledger
+from ledger.tenant.logins import Logins
+from ledger.tenant.passwords import Cost, Passwords
+from ledger.tenant.people import People
 from ledger.tenant.secrets import Secrets
+from ledger.tenant.tallies import Tallies
 from ledger.tenant.tokens import Tokens
 
 
@@ -14,6 +19,20 @@ from ledger.tenant.tokens import Tokens
 class Tenancy:
     secrets: Secrets
     tokens: Tokens
+    people: People
+    passwords: Passwords
+    logins: Logins
+    tallies: Tallies
+
+    @classmethod
+    def of(cls, ledger: Ledger, cost: Cost, first: int, attempts: int) -> "Tenancy":
+        """`first` is the number of the first tenant's log; `attempts` to log in are taken from one address in five
+        minutes.
+        """
+        secrets = Secrets(ledger.store, ledger.vault)
+        people, passwords, tallies = People(ledger.store, secrets), Passwords(cost), Tallies(ledger)
+        logins = Logins(ledger, people, passwords, tallies, first, attempts)
+        return cls(secrets, Tokens(ledger.vault), people, passwords, logins, tallies)
 
 
 def provide_tenancy(request: Request[Any, Any, Any]) -> Tenancy:

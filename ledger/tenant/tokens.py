@@ -41,7 +41,7 @@ _ALGORITHMS = ["Ed25519"]
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a token says. `iss` is the origin of the tenant's log, `sub` the member or the agent, `at` the leaf at which
-    the session `sid` began; times are seconds since the epoch.
+    the session `sid` began; times are seconds since the epoch. Renewed tokens end by `until`.
     """
 
     iss: str
@@ -51,6 +51,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: int
     iat: int
     exp: int
+    until: int
     tenant_id: str
     credential_id: str | None = None
 

@@ -27,7 +27,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     `key_id` is what reports and reads are known by: the key, or the agent's credential. Members have none.
 
     `recheck` asks again whether the credential is live and gives the role that it has, under the lock, so that what it
-    does is not decided on older knowledge than the log's.
+    does is not decided on older knowledge than the log's. `denied` is told what it may not (log, actor, permission).
     """
 
     log: Log
@@ -42,6 +42,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     agents: frozenset[str] | None = None
     triggers: frozenset[str] | None = None
     uploads: bool = False
+    denied: Callable[[int, str, str], None] | None = None
 
     @property
     def actor(self) -> str:
@@ -71,6 +72,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         if permission in WHOLE_TENANT and self.env is not None:
             raise ForbiddenError(f"{permission} needs a key for all environments, this one is for {self.env}")
         if not self._may_as(role, permission):
+            if self.denied is not None:
+                self.denied(self.log.number, self.actor, permission)
             raise ForbiddenError(f"{permission} is not for the role {role}")
 
     def deciding(self, permission: str, decide: Decide) -> Decide:

@@ -42,6 +42,13 @@ _PUBLIC = (
     "/api/v1/receipts/verify",
     "/api/v1/transparency/roots",
     "/api/v1/transparency/keys",
+    "/api/v1/roles",
+    "/api/v1/auth/login",
+    "/api/v1/auth/token",
+    "/api/v1/auth/refresh",
+    "/api/v1/auth/agent/token",
+    "/api/v1/invitations/accept",
+    "/.well-known/",
 )
 _NOT_PUBLIC = {("POST", "/api/v1/transparency/roots"), ("GET", "/api/v1/health/details")}
 

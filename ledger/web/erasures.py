@@ -87,7 +87,7 @@ async def post_erasure(
     return await _erase(service, principal, erasure, dry_run=wanted.dry_run)
 
 
-@delete(["/events/payloads", "/settings/purge-events"], status_code=200, summary="Erase old payloads", tags=["erasure"])
+@delete("/events/payloads", status_code=200, summary="Erase old payloads", tags=["erasure"])
 async def delete_payloads(
     service: NamedDependency[Service],
     principal: NamedDependency[Principal],

@@ -46,7 +46,7 @@ class ExportRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 _decoder = msgspec.json.Decoder(ExportRequest)
 
 
-@post(["/audit/exports", "/audit/export"], status_code=202, summary="Export entries", tags=["exports"])
+@post("/audit/exports", status_code=202, summary="Export entries", tags=["exports"])
 async def post_export(
     request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
 ) -> Response[ExportStatus]:

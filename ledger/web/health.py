@@ -59,7 +59,7 @@ class HealthDetails(msgspec.Struct, frozen=True):
     root_log_size: int
 
 
-def _reaches_database(service: Service) -> bool:
+def reaches_database(service: Service) -> bool:
     """Answers at once: a database across a network is asked all the time (log/currency.py), a file is just read."""
     try:
         service.ledger.require_current()
@@ -79,14 +79,14 @@ def _read_head(service: Service) -> float:
 
 @_probe("/health", summary="Liveness")
 async def get_health(service: NamedDependency[Service]) -> Health:
-    reachable = _reaches_database(service)
+    reachable = reaches_database(service)
     uptime = round(time.monotonic() - service.started, 3)
     return Health("ok" if reachable else "degraded", ledger.__version__, uptime, reachable)
 
 
 @_probe("/api/v1/health", summary="Liveness in two fields")
 async def get_short_health(service: NamedDependency[Service]) -> ShortHealth:
-    reachable = _reaches_database(service)
+    reachable = reaches_database(service)
     return ShortHealth("ok" if reachable else "degraded", True)
 
 

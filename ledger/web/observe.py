@@ -6,7 +6,7 @@ Nothing here sees a body, a query or a credential; what is logged of a path has 
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
@@ -107,7 +107,7 @@ class Observe:
         front: Front,
         app: ASGIApp,
         metrics: Metrics,
-        key_headers: Iterable[str],
+        reader: AskedReader,
         *,
         proxies: Proxies = NO_PROXIES,
         access_log: bool,
@@ -115,7 +115,7 @@ class Observe:
         self._front = front
         self._app = app
         self._metrics = metrics
-        self._reader = AskedReader(key_headers)
+        self._reader = reader
         self._proxies = proxies
         self._access_log = access_log
 

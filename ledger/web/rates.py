@@ -127,32 +127,32 @@ class Rates:
     def take_stranger(self, address: Address) -> None:
         """A request without a live credential. Raises RateLimitedError."""
         if self._strangers is not None:
-            self._strangers.take(_network(address))
+            self._strangers.take(network_of(address))
 
     def take_evidence(self, address: Address) -> None:
         """Evidence that anybody may have verified. Raises RateLimitedError."""
         if self._evidence is not None:
-            self._evidence.take(_network(address))
+            self._evidence.take(network_of(address))
 
     def take_evidence_bytes(self, address: Address, size: int) -> None:
         """The bytes of evidence that `take_evidence` has let in: reading them takes its time. Raises
         RateLimitedError.
         """
         if self._evidence is not None:
-            self._evidence.owe(_network(address), size // EVIDENCE_BYTES)
+            self._evidence.owe(network_of(address), size // EVIDENCE_BYTES)
 
     def before_lookup(self, address: Address) -> None:
         """Before a secret never seen here is looked up. Raises RateLimitedError."""
         if self._misses is not None:
-            self._misses.require(_network(address))
+            self._misses.require(network_of(address))
 
     def missed(self, address: Address) -> None:
         """A secret that was looked up is nobody's."""
         if self._misses is not None:
-            self._misses.owe(_network(address), 1)
+            self._misses.owe(network_of(address), 1)
 
 
-def _network(address: Address) -> str:
+def network_of(address: Address) -> str:
     """Whose bucket it is: an IPv4 address, or the /64 of an IPv6 one, of which everybody has 2^64."""
     host = "" if address is None else address[0]
     if ":" not in host:

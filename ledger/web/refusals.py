@@ -16,6 +16,8 @@ CONNECTION = frozenset({400, 408, 413, 414, 415, 431, 500, 503})
 """What any request may get: before it reaches a route, or because the service cannot do its work."""
 CREDENTIAL = frozenset({401, 403, 429})
 """What a request may get that shows a key, or should."""
+LOGIN = frozenset({401, 429})
+"""What whoever logs in may get, without a credential so far."""
 
 _WHY = {
     400: "The request is not HTTP, its body not JSON, or its URL no text",

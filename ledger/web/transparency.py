@@ -145,13 +145,17 @@ def _inclusion(principal: Principal, index: int, size: int | None) -> InclusionP
 async def get_consistency(
     service: NamedDependency[Service],
     principal: NamedDependency[Principal],
-    start: Annotated[str, QueryParameter(name="from", description="tree size, or date of a daily root")],
-    end: Annotated[str, QueryParameter(name="to", description="tree size, or date of a daily root")],
+    start: Annotated[str | None, QueryParameter(name="from", description="tree size, or date of a daily root")] = None,
+    end: Annotated[str | None, QueryParameter(name="to", description="tree size, or date of a daily root")] = None,
 ) -> ConsistencyProof:
     """That the smaller tree is a prefix of the larger one. With dates, about the root log; with sizes, about the
-    tenant's.
+    tenant's; with neither, about the two days closed last.
     """
     principal.require("events:read")
+    if start is None and end is None:
+        start, end = await service.reading(lambda: _last_days(service))
+    if start is None or end is None:
+        raise InvalidRequestError.at(["query", "from" if start is None else "to"], "is missing")
     if start.isascii() and start.isdigit() and end.isascii() and end.isdigit():
         log, old, new = principal.log, int(start[:19]), int(end[:19])
     else:
@@ -173,6 +177,14 @@ async def get_consistency(
         return ConsistencyProof(log.origin, old, new, roots[0], roots[1], path)
 
     return await service.reading(prove)
+
+
+def _last_days(service: Service) -> tuple[str, str]:
+    """The dates of the two days closed last, or twice that of the only one."""
+    dates = [day.date for day in service.ledger.store.days()]
+    if not dates:
+        raise NotFoundError("no day is closed yet")
+    return dates[-2:][0], dates[-1]
 
 
 @get("/transparency/roots", summary="Daily roots", tags=["transparency"])

@@ -19,6 +19,7 @@ from ledger import deployment
 from ledger.app import Application
 from ledger.settings import Settings
 from ledger.web.asgi import ASGIApp
+from ledger.web.asked import AskedReader
 from ledger.web.front import Front
 from ledger.web.observe import Metrics, Observe
 from tests.running import Service, event
@@ -35,8 +36,8 @@ _Result = TypeVar("_Result")
 def back_door(application: Application) -> Observe:
     """The application with its hot routes taken away, so that Litestar's router answers everything."""
     front = Front(application.service, {}, [])
-    key_headers = Settings(Path()).key_headers
-    return Observe(front, cast(ASGIApp, application.litestar), Metrics(), key_headers, access_log=False)
+    reader = AskedReader(Settings(Path()).key_headers)
+    return Observe(front, cast(ASGIApp, application.litestar), Metrics(), reader, access_log=False)
 
 
 def report(client: httpx.Client, *events: dict[str, Any], receipts: bool = False, **members: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from ledger.aliases import second_names
 from tests.running import event
 from tests.web.asking import API, application, asgi_client, report
 
@@ -86,7 +87,7 @@ def test_every_reference_leads_somewhere(document):
             value = value[step.replace("~1", "/").replace("~0", "~")]
 
 
-def test_document_lists_every_route_of_the_application(document, fresh_ledger):
+def test_document_lists_every_route_of_the_application_once(document, fresh_ledger):
     async def routes():
         async with application(fresh_ledger[0]) as app:
             return {
@@ -96,9 +97,16 @@ def test_document_lists_every_route_of_the_application(document, fresh_ledger):
                 if method != "OPTIONS"
             }
 
+    again = {
+        (method.lower(), re.sub(r"\{(\w+):\w+\}", r"{\1}", API + path))
+        for handler in second_names()
+        for method in handler.http_methods
+        for path in handler.paths
+    }
     described = {(method, path) for method, path, _ in operations(document)}
     wanted = {(method, path) for method, path in asyncio.run(routes()) if not path.startswith(NOT_DESCRIBED)}
-    assert described == wanted
+    assert again < wanted
+    assert described == wanted - again
     assert len(described) >= 28
 
 

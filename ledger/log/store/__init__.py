@@ -117,10 +117,14 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretChange:
-    """What the vault has under a name from now on, whatever it had there before; None for nothing."""
+    """What the vault has under a name from now on, whatever it had there before; None for nothing.
+
+    With `keep` what is there stays, and the caller has to look whose it is.
+    """
 
     name: str
     box: bytes | None
+    keep: bool = False
 
 
 SideRow = CommittedHead | Day | Secret | SecretChange | LogRecord

@@ -277,7 +277,7 @@ def _side(side: SideRow) -> tuple[str, tuple[Any, ...]]:
         case SecretChange(name, None):
             return _SQL["delete_secret"], (name,)
         case SecretChange():
-            return _SQL["put_secret"], (side.name, side.box)
+            return _SQL["keep_secret" if side.keep else "put_secret"], (side.name, side.box)
         case LogRecord():
             return _SQL["insert_log"], (side.number, side.log_id, side.origin, side.tenant_id)
 

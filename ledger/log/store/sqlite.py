@@ -248,7 +248,7 @@ class SqliteStore:
             case SecretChange(name, None):
                 connection.execute(_SQL["delete_secret"], (name,))
             case SecretChange():
-                connection.execute(_SQL["put_secret"], (side.name, side.box))
+                connection.execute(_SQL["keep_secret" if side.keep else "put_secret"], (side.name, side.box))
             case LogRecord():
                 connection.execute(_SQL["insert_log"], (side.number, side.log_id, side.origin, side.tenant_id))
 

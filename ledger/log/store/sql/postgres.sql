@@ -38,6 +38,9 @@ insert into vault (name, box) values (%s, %s);
 -- put_secret --
 insert into vault (name, box) values (%s, %s) on conflict (name) do update set box = excluded.box;
 
+-- keep_secret --
+insert into vault (name, box) values (%s, %s) on conflict (name) do nothing;
+
 -- delete_secret --
 delete from vault where name = %s;
 

@@ -28,6 +28,9 @@ insert into vault (name, box) values (?, ?);
 -- put_secret --
 insert into vault (name, box) values (?, ?) on conflict (name) do update set box = excluded.box;
 
+-- keep_secret --
+insert into vault (name, box) values (?, ?) on conflict (name) do nothing;
+
 -- delete_secret --
 delete from vault where name = ?;
 
