@@ -13,7 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from ledger.tenant.routes import keys, me, members
 from ledger.tenant.routes import seed_paths as tenant_seed_paths
-from ledger.web import erasures, exports, seed_paths, signing_keys, transparency
+from ledger.web import erasures, exports, live, seed_paths, signing_keys, transparency
 
 ALIASES: tuple[tuple[HTTPRouteHandler, tuple[str, ...]], ...] = (
     (keys.create_key, ("/auth/keys/create", "/auth/keys", "/api-keys")),
@@ -26,6 +26,7 @@ ALIASES: tuple[tuple[HTTPRouteHandler, tuple[str, ...]], ...] = (
     (members.create_member, ("/tenant/members", "/users", "/users/invite", "/auth/users")),
     (members.patch_member, ("/tenant/members/{member_id:str}", "/users/{member_id:str}")),
     (members.delete_member, ("/tenant/members/{member_id:str}", "/users/{member_id:str}")),
+    (live.stream_events, ("/stream/dashboard",)),
     (transparency.get_head, ("/transparency-log/size", "/transparency-log/sth")),
     (transparency.close_root, ("/transparency/compute",)),
     (transparency.post_root_verify, ("/transparency/verify-root",)),

@@ -35,6 +35,7 @@ from ledger.web import (
     events,
     exports,
     health,
+    live,
     receipts,
     refusals,
     signing_keys,
@@ -51,6 +52,7 @@ from ledger.web.problems import problem
 from ledger.web.proxies import Proxies
 from ledger.web.rates import Rates
 from ledger.web.service import Service
+from ledger.web.streams import Streams
 
 _log = structlog.get_logger("ledger.app")
 
@@ -81,7 +83,16 @@ class Application:
         if jobs:
             sweep, flush = self._exports.sweep, self._tenancy.tallies.flush
             self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush)
-        self.service = Service(self._ledger, access, self._roots, self._exports, settings.verifier, self._why_not_ready)
+        self.streams = Streams(self._ledger.sequencer, settings.max_streams, settings.heartbeat)
+        self.service = Service(
+            self._ledger,
+            access,
+            self._roots,
+            self._exports,
+            self.streams,
+            settings.verifier,
+            self._why_not_ready,
+        )
         metrics = Metrics()
         self.litestar = _litestar(self.service, tenancy, metrics, _cors(settings))
         front = Front(
@@ -119,6 +130,7 @@ class Application:
         A service commits to its logs once more, so that the rollback guard knows of all that it acknowledged.
         """
         self._ready = "stopping"
+        self.streams.end()
         await self._exports.stop()
         await self._tenancy.tallies.flush()
         self._tenancy.passwords.close()
@@ -156,7 +168,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
         "/api/v1",
         route_handlers=[
             events.post_events, events.list_events, events.search_events, events.get_event,
-            audit_log.list_audit_log,
+            audit_log.list_audit_log, live.stream_events,
             receipts.get_receipt_key, receipts.get_receipt, receipts.post_receipt_verify,
             transparency.get_head, transparency.get_checkpoint,
             transparency.get_inclusion, transparency.get_inclusion_of_event, transparency.get_consistency,

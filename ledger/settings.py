@@ -52,6 +52,12 @@ class Settings:
     max_connections: int = 4096
     """Open connections. Whoever comes beyond that is told so with a 503; the operator's socket is always open."""
 
+    max_streams: int = 256
+    """Event streams that are open at once. Whoever comes beyond that is told so with a 503."""
+
+    heartbeat: float = 15.0
+    """Seconds after which an event stream that is silent says that it is there."""
+
     request_timeout: float = 20.0
     """Seconds a client may take to send the head of a request, and to get on with a body or with an answer."""
 

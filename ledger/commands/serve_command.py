@@ -43,6 +43,8 @@ OTHER_FILES = 256
     help="requests per second and address without a live key; 0 is no limit",
 )
 @option("--max-connections", type=click.IntRange(1, 1_000_000), default=4096, help="open connections at once")
+@option("--max-streams", type=click.IntRange(0, 1_000_000), default=256, help="open event streams at once")
+@option("--heartbeat", type=click.FloatRange(0.1, 3600), default=15.0, help="seconds between signs of a silent stream")
 @option(
     "--request-timeout",
     type=click.FloatRange(0.1, 3600),
@@ -71,6 +73,8 @@ def command(
     burst: int,
     stranger_rate: float,
     max_connections: int,
+    max_streams: int,
+    heartbeat: float,
     request_timeout: float,
     idle_timeout: float,
     login_attempts: int,
@@ -91,7 +95,7 @@ def command(
       ledger serve --data /srv/ledger --host 0.0.0.0 --port 8080
       ledger serve --database-url postgresql://ledger@db/ledger
     """
-    if any(map(math.isnan, (root_interval, rate, stranger_rate, request_timeout, idle_timeout))):
+    if any(map(math.isnan, (root_interval, rate, stranger_rate, heartbeat, request_timeout, idle_timeout))):
         raise ConfigurationError("a number of seconds, or of events per second, is missing: nan is none")
     serve(
         replace(
@@ -104,6 +108,8 @@ def command(
             burst=burst,
             stranger_rate=stranger_rate,
             max_connections=max_connections,
+            max_streams=max_streams,
+            heartbeat=heartbeat,
             request_timeout=request_timeout,
             idle_timeout=idle_timeout,
             login_attempts=login_attempts,
@@ -124,7 +130,8 @@ def serve(settings: Settings) -> None:
     with sole_writer(settings):
         application = Application(settings)
         bounds = Bounds(_room_for(settings.max_connections), settings.request_timeout, settings.idle_timeout)
-        server = uvicorn.Server(server_config(application, Connections(bounds, application.shell)))
+        connections = Connections(bounds, application.shell, application.streams.end)
+        server = uvicorn.Server(server_config(application, connections))
         # The operator's socket is for a directory that this process alone may write to; others may write to a database.
         sockets = [_listen_tcp(settings)] if settings.shared else [_listen_tcp(settings), _listen_unix(settings)]
         # For a signal before the server listens to signals itself, and for the one that it raises again after it has

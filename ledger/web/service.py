@@ -13,6 +13,7 @@ from ledger.log.ledger import Ledger
 from ledger.log.roots import RootLog
 from ledger.log.working_copy import Log
 from ledger.web.access import Access
+from ledger.web.streams import Streams
 
 _Result = TypeVar("_Result")
 
@@ -23,6 +24,7 @@ class Service:
     access: Access
     roots: RootLog
     exports: Exports
+    streams: Streams
     verifier: Path
     ready: Callable[[], str | None]
     started: float = field(default_factory=time.monotonic)

@@ -28,6 +28,8 @@ def clients(owner, auditor, agent, nobody):
         ("GET", "events", 0, 0, 0, 401),
         ("POST", "events/search", 0, 0, 0, 401),
         ("GET", f"events/{NO_SUCH_EVENT}", 0, 0, 0, 401),
+        ("GET", "events/stream?last_event_id=none", 0, 0, 403, 401),
+        ("GET", "stream/dashboard?last_event_id=none", 0, 0, 403, 401),
         ("GET", "audit-log", 0, 0, 403, 401),
         ("GET", f"receipts/{NO_SUCH_EVENT}", 0, 0, 0, 401),
         ("GET", "receipts/key", 0, 0, 0, 0),
