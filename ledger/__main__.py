@@ -21,6 +21,7 @@ _COMMANDS = {
     "backup": "Write the whole ledger but its keys to a folder, beside the service",
     "restore": "Bring a backup into an empty data directory or database",
     "copy": "Copy a ledger to another kind of store",
+    "vault": "The master key that secrets at rest are sealed under: replace it",
     "guard": "Rollback guard: show it, confirm a database after a failover or a move",
 }
 

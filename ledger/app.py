@@ -24,6 +24,7 @@ from ledger.log.roots import RootLog
 from ledger.log.store import Store
 from ledger.settings import Settings
 from ledger.tenant.passwords import Cost
+from ledger.tenant.people import require_gone
 from ledger.tenant.principals import Principals
 from ledger.tenant.routes import agents, logins, me, members, tokens
 from ledger.tenant.routes import keys as key_routes
@@ -92,6 +93,7 @@ class Application:
             self.streams,
             settings.verifier,
             self._why_not_ready,
+            require_gone,
         )
         metrics = Metrics()
         self.litestar = _litestar(self.service, tenancy, metrics, _cors(settings))
@@ -294,6 +296,16 @@ def _cors(settings: Settings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(settings.cors_origins),
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", *settings.key_headers],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "Last-Event-ID",
+            "X-Request-ID",
+            "X-Requested-With",
+            *settings.key_headers,
+            *settings.agent_headers,
+            *settings.tenant_headers,
+        ],
         expose_headers=list(EXPOSED_HEADERS),
     )

@@ -54,16 +54,21 @@ def open_keystore(settings: Settings, vault: Vault, *, read_only: bool = False) 
 
 
 def open_ledger(
-    settings: Settings, *, read_only: bool = False, clock: Callable[[], int] = clock, store: Store | None = None
+    settings: Settings,
+    *,
+    read_only: bool = False,
+    clock: Callable[[], int] = clock,
+    store: Store | None = None,
+    vault: Vault | None = None,
 ) -> Ledger:
-    """The ledger of these settings, or the one in a store of the caller's own. Raises ConfigurationError, saying what
-    to do.
+    """The ledger of these settings, or the one in a store or under a vault of the caller's own. Raises
+    ConfigurationError, saying what to do.
     """
     if settings.guard is None and not read_only and store is None:
         raise ConfigurationError("a ledger that signs needs a directory for its rollback guard: name one with --guard")
     store = store or open_store(settings, read_only=read_only)
     try:
-        vault = Vault(read_master_key(settings.master_key_file, settings.master_key))
+        vault = vault or Vault(read_master_key(settings.master_key_file, settings.master_key))
         keystore = open_keystore(settings, vault, read_only=read_only)
         return Ledger(
             store,

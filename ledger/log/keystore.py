@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from nacl.exceptions import CryptoError
-from nacl.secret import SecretBox
 
 from ledger.log.errors import DamagedError, UnavailableError
 from ledger.log.store.keys import KeyTable, RetiredKey, SealedKey
@@ -61,7 +59,7 @@ class Keystore:
 
     def __init__(self, table: KeyTable, vault: Vault) -> None:
         self._table = table
-        self._box = SecretBox(vault.derive("keystore"))
+        self._box = vault.box("keystore")
         self._lock = threading.Lock()
         self._table_lock = threading.Lock()
         self._by_bucket: OrderedDict[Bucket, tuple[DataKey, int]] = OrderedDict()
@@ -168,9 +166,7 @@ class Keystore:
             with self._lock:
                 writing = list(self._fresh.items())
             # A key that an earlier flush wrote, although it reported a failure, is written already.
-            self._table.insert(
-                [SealedKey(key.key_id, *name, bytes(self._box.encrypt(key.key))) for name, key in writing]
-            )
+            self._table.insert([SealedKey(key.key_id, *name, self._box.seal(key.key)) for name, key in writing])
             with self._lock:
                 for name, _ in writing:
                     del self._fresh[name]
@@ -201,10 +197,22 @@ class Keystore:
             yield from (StoredKey(row, self._open) for row in rows)
             last = rows[-1].key_id
 
+    def reseal(self) -> int:
+        """Seal all keys under the master key that is in force; how many were not yet. Raises DamagedError, and
+        UnavailableError; asked again, it goes on where it was.
+        """
+        changed = 0
+        for stored in self.all():
+            if not self._box.is_current(stored.row.sealed):
+                with self._table_lock:
+                    self._table.reseal(stored.row.key_id, self._box.seal(stored.open().key))
+                changed += 1
+        return changed
+
     def _open(self, sealed: bytes) -> bytes:
         try:
-            return bytes(self._box.decrypt(sealed))
-        except (CryptoError, ValueError) as error:
+            return self._box.open(sealed)
+        except ValueError as error:
             raise DamagedError(
                 "a data key does not open: the keystore is damaged, or was sealed under another master key"
             ) from error

@@ -16,12 +16,12 @@ import msgspec
 
 from ledger.log import canonical
 from ledger.log.entry import MAX_ENTRY_BYTES, Envelope, compose, parse_time, parse_uuid, read_envelope
-from ledger.log.events import Event, UnknownEventError, calls, logs, read_event, tenants
+from ledger.log.events import Event, UnknownEventError, calls, credentials, logs, members, read_event, tenants
 from ledger.log.lines import HASHES, IDS, TIMES, all_match
 from ledger.log.sealed import Commitment, SealedMembers, member_pointers
 
 # Reading needs the whole catalogue, and a file of events is in it once it is imported.
-CATALOGUE = (calls, logs, tenants)
+CATALOGUE = (calls, credentials, logs, members, tenants)
 
 
 class InvalidEntryError(Exception):

@@ -9,6 +9,8 @@ import base64
 import binascii
 import os
 import stat
+from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -20,34 +22,72 @@ from ledger.log.errors import ConfigurationError
 KEY_BYTES = 32
 
 
-class Vault:
-    """Seals and opens secrets, each under a name that is part of what opens it."""
+class Box:
+    """Seals for one purpose. While a master key is being replaced, it opens what the one before has sealed, too."""
 
-    def __init__(self, master_key: bytes) -> None:
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        """The first key seals, each of them opens."""
+        self._boxes = [SecretBox(key) for key in keys]
+
+    def seal(self, secret: bytes) -> bytes:
+        return bytes(self._boxes[0].encrypt(secret))
+
+    def open(self, sealed: bytes) -> bytes:
+        """Raises ValueError when none of the keys opens it."""
+        for box in self._boxes:
+            with suppress(CryptoError, ValueError):
+                return bytes(box.decrypt(sealed))
+        raise ValueError("it was sealed under another key, or is damaged")
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether the first key opens it."""
+        with suppress(CryptoError, ValueError):
+            return bool(self._boxes[0].decrypt(sealed) is not None)
+        return False
+
+
+class Vault:
+    """Seals and opens secrets, each under a name that is part of what opens it. With a `previous` master key it opens
+    what is still sealed under that one.
+    """
+
+    def __init__(self, master_key: bytes, previous: bytes | None = None) -> None:
         assert len(master_key) == KEY_BYTES
-        self._master_key = master_key
+        self._keys = [master_key] if previous is None else [master_key, previous]
 
     def derive(self, purpose: str) -> bytes:
         """A 32-byte key for one purpose."""
-        return blake2b(
-            purpose.encode(), key=self._master_key, digest_size=KEY_BYTES, person=b"ledger-vault-v1"
-        ).digest()
+        return _derived(self._keys[0], purpose)
+
+    def box(self, purpose: str) -> Box:
+        return Box([_derived(key, purpose) for key in self._keys])
 
     def seal(self, name: str, secret: bytes) -> bytes:
-        return bytes(SecretBox(self.derive(f"box {name}")).encrypt(secret))
+        return self.box(f"box {name}").seal(secret)
 
     def open(self, name: str, box: bytes) -> bytes:
         """The secret sealed under `name`. Raises ConfigurationError when the master key or the box is another one."""
         try:
-            return SecretBox(self.derive(f"box {name}")).decrypt(box)
-        except (CryptoError, ValueError) as error:
+            return self.box(f"box {name}").open(box)
+        except ValueError as error:
             raise ConfigurationError(
                 f"secret {name!r} does not open: the master key is not the one it was sealed under"
             ) from error
 
 
-def read_master_key(path: Path, environment: str | None) -> bytes:
-    """The master key from the environment's value if there is one, else from `path`. Raises ConfigurationError."""
+def _derived(master_key: bytes, purpose: str) -> bytes:
+    return blake2b(purpose.encode(), key=master_key, digest_size=KEY_BYTES, person=b"ledger-vault-v1").digest()
+
+
+def next_key_path(path: Path) -> Path:
+    """Where a new master key lies until all that was sealed under the one at `path` is sealed under it."""
+    return path.with_name(f"{path.name}.next")
+
+
+def read_master_key(path: Path, environment: str | None, *, replacing: bool = False) -> bytes:
+    """The master key from the environment's value if there is one, else from `path`. Raises ConfigurationError, also
+    where another one is about to take its place, unless the caller is who replaces it.
+    """
     if environment is not None:
         return _decode_key(environment, "LEDGER_MASTER_KEY")
     try:
@@ -56,13 +96,16 @@ def read_master_key(path: Path, environment: str | None) -> bytes:
             raise ConfigurationError(
                 f"{path} can be read by others (mode {stat.S_IMODE(mode):o}): run chmod 600 {path}"
             )
-        return _decode_key(path.read_bytes(), str(path))
+        key = _decode_key(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise ConfigurationError(
             f"no master key: {path} is missing and LEDGER_MASTER_KEY is not set; restore the file from its backup"
         ) from None
     except OSError as error:
         raise ConfigurationError(f"master key {path} cannot be read: {error.strerror}") from error
+    if not replacing and next_key_path(path).exists():
+        raise ConfigurationError("a change of the master key was cut short: run `ledger vault rekey` again")
+    return key
 
 
 def create_master_key(path: Path) -> bytes:

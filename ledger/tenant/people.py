@@ -17,6 +17,7 @@ from msgspec import UNSET
 from ledger.log.entry import IdSource, format_uuid
 from ledger.log.errors import ConflictError, ForbiddenError, NotFoundError
 from ledger.log.events.members import MemberChanged, MemberRemoved, MemberRole
+from ledger.log.fold import State
 from ledger.log.store import SecretChange, SideRow, Store
 from ledger.log.working_copy import Draft, Log, Moment
 from ledger.tenant.secrets import Owner, Secrets
@@ -132,6 +133,13 @@ def require_member(moment: Moment, member_id: str) -> Member:
     if member is None or member.status == "removed":
         raise NotFoundError(f"there is no member {member_id[:64]}")
     return member
+
+
+def require_gone(state: State, data_subject: str) -> None:
+    """Raises ConflictError for somebody who is still a member: what lets him in is found by his address."""
+    member = state[TenantState].members.get(data_subject)
+    if member is not None and member.status != "removed":
+        raise ConflictError("the data subject is a member: remove him first, then erase what he was called by")
 
 
 def change_member(

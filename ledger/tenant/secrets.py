@@ -21,6 +21,11 @@ KEPT = "kept/secret-names"
 """Where the vault keeps what digests are keyed with, once the master key is no longer the one it came from."""
 
 
+def kept_digest_key(vault: Vault) -> bytes:
+    """What digests are keyed with until the first change of the master key, and is kept from then on."""
+    return vault.derive("api keys")
+
+
 class Owner(msgspec.Struct, frozen=True):
     """Whose secret it is. The name in the box is from when there were keys only."""
 
@@ -40,7 +45,7 @@ class Secrets:
         self.vault = vault
         self._store = store
         kept = None if store is None else store.secret(KEPT)
-        self._digest_key = vault.derive("api keys") if kept is None else vault.open(KEPT, kept)
+        self._digest_key = kept_digest_key(vault) if kept is None else vault.open(KEPT, kept)
 
     def name(self, kind: Kind, secret: str) -> str:
         """The name under which the vault says whose a secret is. Says nothing to who has no master key."""

@@ -239,9 +239,11 @@ def _member_after(
         case MemberInvited():
             name_at = _at(event.name, index, -1)
             expires_at = parse_time(event.expires_at)
-            return Member(event.member_id, event.role, "invited", index, index, name_at, expires_at=expires_at)
+            invited = Member(event.member_id, event.role, "invited", index, index, name_at, expires_at=expires_at)
+            # Who was removed before does not get the old sessions back.
+            return invited if before is None else replace(invited, sessions_from=before.sessions_from)
         case MemberJoined():
-            known = before or Member(event.member_id, event.role, "active", index, index)
+            known = before or Member(event.member_id, event.role, "active", index, email_at=-1)
             return replace(
                 known,
                 role=event.role,

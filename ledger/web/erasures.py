@@ -19,6 +19,7 @@ from ledger.log.erasure import Erasure, count, erase
 from ledger.log.errors import InvalidRequestError
 from ledger.log.events.logs import Grounds
 from ledger.log.report import decode
+from ledger.log.working_copy import Moment
 from ledger.web.access import Principal
 from ledger.web.service import Service
 
@@ -111,6 +112,13 @@ async def _erase(service: Service, principal: Principal, erasure: Erasure, *, dr
     ledger.require_current()
     if dry_run:
         return ErasureAnswer(await asyncio.to_thread(count, ledger, log, erasure), True, [])
-    erased = await erase(ledger, log, erasure, principal.allowed("payload:erase"))
+    allowed = principal.allowed("payload:erase")
+
+    def check(moment: Moment) -> None:
+        allowed(moment)
+        if erasure.subject is not None:
+            service.require_erasable(moment.state, erasure.subject)
+
+    erased = await erase(ledger, log, erasure, check)
     items = [ErasureRecord(event_id, index) for index, event_id in erased.recorded]
     return ErasureAnswer(erased.entries, False, items)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ledger.log.errors import BehindError
 from ledger.log.exporting import Exports
+from ledger.log.fold import State
 from ledger.log.ledger import Ledger
 from ledger.log.roots import RootLog
 from ledger.log.working_copy import Log
@@ -27,6 +28,8 @@ class Service:
     streams: Streams
     verifier: Path
     ready: Callable[[], str | None]
+    require_erasable: Callable[[State, str], None]
+    """Raises ConflictError where something that is in use is kept of a data subject beside the log."""
     started: float = field(default_factory=time.monotonic)
 
     async def reading(self, read: Callable[[], _Result]) -> _Result:

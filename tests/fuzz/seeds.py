@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.running import event
+from tests.verify_cli import good_events
+from tests.verify_cli.textbook import jcs
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
 
@@ -23,6 +25,11 @@ def of(name: str, member: str, *, kind: str | None = None) -> tuple[bytes, ...]:
         case[member] for case in vectors(name)["cases"] if member in case and (kind is None or case.get("kind") == kind)
     ]
     return tuple(dict.fromkeys(text.encode("utf-8", "surrogatepass") for text in found if isinstance(text, str)))
+
+
+def entries() -> tuple[bytes, ...]:
+    """Those of the vectors, and one of each type."""
+    return of("entries", "entry") + tuple(jcs(good_events.event(kind)).encode() for kind in good_events.DATA)
 
 
 def vkeys() -> tuple[bytes, ...]:

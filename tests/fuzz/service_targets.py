@@ -129,7 +129,7 @@ TARGETS = (
            verifier_targets.ANY_JSON),
     Target("nesting", Parser(canonical.nesting, ()), seeds.sealed_values()),
     Target("report", Parser(_again_report, REQUEST), seeds.reports()),
-    Target("leaf", Parser(read_foreign_leaf, (InvalidEntryError,)), seeds.of("entries", "entry"), None,
+    Target("leaf", Parser(read_foreign_leaf, (InvalidEntryError,)), seeds.entries(), None,
            verifier_targets.KNOWN_ENTRY),
     Target("leaves", Parser(_together, (RefusedError,)), (*CALLS, b"\n".join(CALLS[:3]), CALLS[0] + b"\n" + CALLS[0])),
     Target("disclosure", Parser(text(read_foreign_disclosure), (ValueError,)), seeds.disclosures(), None,

@@ -110,7 +110,7 @@ TARGETS = (
     Target("verifier_any_json", Parser(lambda data: canonical.parse_any_json(decode_utf8(data, "it"), "it"), ERRORS),
            seeds.sealed_values()),
     Target("verifier_entry", Parser(lambda data: parse_entry(decode_utf8(data, "it")), ERRORS),
-           seeds.of("entries", "entry"), lambda entry: entry.text.encode()),
+           seeds.entries(), lambda entry: entry.text.encode()),
     Target("verifier_disclosure", DISCLOSURE, seeds.disclosures()),
     Target("verifier_receipt", RECEIPT, seeds.of("receipts", "file")),
     Target("verifier_day", DAY, seeds.of("days", "file")),

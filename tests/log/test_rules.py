@@ -12,6 +12,8 @@ from ledger_verify.errors import VerificationError
 from ledger.log.events import catalogue
 from ledger.log.leaf import InvalidEntryError
 from ledger.log.rules import SUBJECT, read_foreign_leaf
+from tests.verify_cli.good_events import DATA, WRONG, event
+from tests.verify_cli.textbook import jcs
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
 ENTRIES = [case for case in json.loads((VECTORS / "entries.json").read_text())["cases"] if case["ok"]]
@@ -43,6 +45,8 @@ BY_TYPE["evidence.exported"] = BY_TYPE["log.created"] | {
         "actor": "key:k1",
     },
 }
+for name in DATA.keys() - BY_TYPE.keys():
+    BY_TYPE[name] = event(name)
 SPARE = "example.com/log/x+d6a07a85+AVnH9nW9bRkKR4bqzTnsEDNcH7yZ8k0Nl0W2xo1Rj0bB"
 
 LATE = "2999-12-31"
@@ -113,6 +117,13 @@ CHANGES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("disclosure.erased", {}, {"subject": "x"}),
     ("release.published", {"sha256": "0" * 63 + "G"}, {}),
     ("release.published", {"version": ""}, {"subject": ""}),
+    ("member.joined", {"member_id": ""}, {"subject": ""}),
+    ("member.joined", {}, {"subject": "another"}),
+    ("sso.configured", {}, {"subject": None}),
+    ("token.issued", {"member_id": "m"}, {}),
+    ("token.revoked", {}, {"subject": "a"}),
+    ("kill_switch.engaged", {}, {"subject": "t"}),
+    ("kill_switch.engaged", {"as_of": None}, {}),
 ]
 
 
@@ -138,6 +149,45 @@ def test_rule_is_one_for_the_service_and_for_an_outsider(
         read_foreign_leaf(text.encode())
     with pytest.raises(VerificationError):
         parse_entry(text)
+
+
+@pytest.mark.parametrize(("name", "field", "value"), WRONG)
+def test_wrong_field_is_refused_by_both(name: str, field: str, value: object) -> None:
+    """The subject follows, so that nothing else is wrong."""
+    text = jcs(event(name, **{field: value}))
+    with pytest.raises(InvalidEntryError):
+        read_foreign_leaf(text.encode())
+    with pytest.raises(VerificationError):
+        parse_entry(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        *[("kill_switch.engaged", "actor", f"{kind}:{'x' * 190}") for kind in ("key", "member", "agent")],
+        ("kill_switch.engaged", "actor", "key::"),
+        ("key.created", "agents", [f"{number:03}" for number in range(200)]),
+        ("key.created", "triggers", ["!", "x" * 200, "~"]),
+        ("key.created", "uploads", False),
+        ("key.created", "role", "agent"),
+        ("sso.configured", "provider", "0-" + "a" * 38),
+        ("usage.threshold_reached", "month", "0000-12"),
+        ("tenant.changed", "monthly_calls", 2**53 - 1),
+    ],
+)
+def test_field_at_its_limit_is_taken_by_both(name: str, field: str, value: object) -> None:
+    text = jcs(event(name, **{field: value}))
+    assert read_foreign_leaf(text.encode())[1].type == parse_entry(text).type == name
+
+
+@pytest.mark.parametrize("kind", sorted(catalogue()))
+def test_everything_but_what_is_required_may_be_absent(kind: str) -> None:
+    """Each by itself and all together, where the rules between fields do not ask for one of them."""
+    optional = json.loads((VECTORS / "catalogue.json").read_text())[kind]["optional"]
+    given = {name: ... for name in optional if name in DATA[kind] and not kind.startswith("token.")}
+    for absent in ({}, given, *({name: ...} for name in given)):
+        text = jcs(event(kind, **absent))
+        assert read_foreign_leaf(text.encode())[1].type == parse_entry(text).type == kind
 
 
 @pytest.mark.parametrize("name", sorted(BY_TYPE))
@@ -168,4 +218,4 @@ def test_entry_has_at_most_so_many_bytes() -> None:
 def test_subjects_are_those_of_the_catalogue() -> None:
     said = json.loads((VECTORS / "catalogue.json").read_text())
     named = {kind.type for kind in SUBJECT}
-    assert named <= set(catalogue()) == set(said)
+    assert named <= set(catalogue()) == set(said) == set(BY_TYPE)

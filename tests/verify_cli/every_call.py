@@ -39,6 +39,7 @@ def every_call(world: World, folder: Path) -> dict[str, list[str]]:
         "receipt": ["receipt", "receipt", *log],
         "export": ["export", "export", *log],
         "claim": ["claim", "claims", "export", *log],
+        "state": ["state", "export", "--at", "2", *log],
         "root": ["root", "day", *root],
         "proof": ["proof", "proof", *log],
         "consistency": ["consistency", "answer", "--old", str(folder / "old"), "--new", str(folder / "new"), *key],

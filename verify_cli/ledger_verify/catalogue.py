@@ -38,7 +38,11 @@ CREATED = "log.created"
 ROTATED = "signing_key.rotated"
 EXPORTED = "evidence.exported"
 
+TOKEN_ISSUED = "token.issued"
+TOKEN_REVOKED = "token.revoked"
+
 _AS_OF = {"as_of": "integer"}
+_BY = {**_AS_OF, "actor": "actor"}
 
 EVENT_TYPES: dict[tuple[str, int], EventType] = {
     (GENESIS, 1): EventType(
@@ -63,14 +67,101 @@ EVENT_TYPES: dict[tuple[str, int], EventType] = {
     (HEADS, 1): EventType("record", None, {"count": "count", "root": "hash"}, {}),
     (DAY, 1): EventType("governing", "date", {**_AS_OF, "date": "date"}, {"previous": "date"}),
     ("release.published", 1): EventType("record", "version", {"version": "text", "sha256": "hex_digest"}, {}),
-    ("tenant.created", 1): EventType("governing", "tenant_id", {**_AS_OF, "tenant_id": "text", "actor": "actor"}, {}),
+    ("tenant.created", 1): EventType("governing", "tenant_id", {**_BY, "tenant_id": "text"}, {"name": "sealed"}),
+    ("tenant.changed", 1): EventType(
+        "governing",
+        None,
+        _BY,
+        {"plan": "plan", "monthly_calls": "integer", "name": "sealed", "webhook_url": "sealed"},
+    ),
+    ("kill_switch.engaged", 1): EventType("governing", None, _BY, {"reason": "sealed"}),
+    ("kill_switch.released", 1): EventType("governing", None, _BY, {"reason": "sealed"}),
+    ("usage.threshold_reached", 1): EventType(
+        "record", None, {"month": "month", "used": "integer", "quota": "integer", "percent": "integer"}, {}
+    ),
+    ("feedback.submitted", 1): EventType(
+        "record", "feedback_id", {"feedback_id": "text", "topic": "topic", "actor": "actor", "text": "sealed"}, {}
+    ),
+    ("vault.rekeyed", 1): EventType("record", None, {"secrets": "integer", "actor": "actor"}, {}),
+    ("member.invited", 1): EventType(
+        "governing",
+        "member_id",
+        {**_BY, "member_id": "text", "role": "member_role", "expires_at": "time", "email": "sealed"},
+        {"name": "sealed"},
+    ),
+    ("member.joined", 1): EventType(
+        "governing",
+        "member_id",
+        {**_BY, "member_id": "text", "role": "member_role", "how": "how"},
+        {"email": "sealed", "name": "sealed"},
+    ),
+    ("member.changed", 1): EventType(
+        "governing", "member_id", {**_BY, "member_id": "text"}, {"role": "member_role", "status": "status"}
+    ),
+    ("member.removed", 1): EventType("governing", "member_id", {**_BY, "member_id": "text"}, {}),
+    ("member.profile_changed", 1): EventType(
+        "governing",
+        "member_id",
+        {**_BY, "member_id": "text"},
+        {"password": "password", "name": "sealed", "logo": "sealed"},
+    ),
+    ("login.succeeded", 1): EventType(
+        "record", "member_id", {"member_id": "text", "session_id": "text", "method": "method", "expires_at": "time"}, {}
+    ),
+    ("login.failed", 1): EventType("record", None, {"count": "count"}, {"member_id": "text"}),
+    ("session.ended", 1): EventType("governing", "member_id", {**_BY, "member_id": "text", "session_id": "text"}, {}),
+    ("sso.configured", 1): EventType(
+        "governing",
+        "provider",
+        {
+            **_BY,
+            "provider": "provider",
+            "issuer": "text",
+            "client_id": "text",
+            "enabled": "boolean",
+            "role": "member_role",
+        },
+        {"domains": "names"},
+    ),
     ("key.created", 1): EventType(
         "governing",
         "key_id",
-        {**_AS_OF, "key_id": "text", "role": "role", "env": "key_env", "actor": "actor", "label": "sealed"},
-        {"expires_at": "time"},
+        {**_BY, "key_id": "text", "role": "role", "env": "key_env", "label": "sealed"},
+        {"expires_at": "time", "agents": "names", "triggers": "names", "uploads": "boolean"},
     ),
-    ("key.revoked", 1): EventType("governing", "key_id", {**_AS_OF, "key_id": "text", "actor": "actor"}, {}),
+    ("key.revoked", 1): EventType("governing", "key_id", {**_BY, "key_id": "text"}, {}),
+    ("agent.credential_issued", 1): EventType(
+        "governing",
+        "credential_id",
+        {**_BY, "credential_id": "text", "agent_id": "text", "env": "env"},
+        {"expires_at": "time", "label": "sealed"},
+    ),
+    ("agent.credential_revoked", 1): EventType(
+        "governing", "credential_id", {**_BY, "credential_id": "text", "agent_id": "text"}, {}
+    ),
+    (TOKEN_ISSUED, 1): EventType(
+        "record",
+        "session_id",
+        {"session_id": "text", "expires_at": "time"},
+        {"member_id": "text", "credential_id": "text"},
+    ),
+    (TOKEN_REVOKED, 1): EventType("governing", None, _BY, {"session_id": "text", "member_id": "text", "agent": "text"}),
+    ("share.created", 1): EventType(
+        "governing",
+        "share_id",
+        {**_BY, "share_id": "text", "expires_at": "time"},
+        {
+            "types": "names",
+            "agents": "names",
+            "envs": "envs",
+            "since": "time",
+            "until": "time",
+            "label": "sealed",
+        },
+    ),
+    ("share.revoked", 1): EventType("governing", "share_id", {**_BY, "share_id": "text"}, {}),
+    ("share.viewed", 1): EventType("record", "share_id", {"share_id": "text", "count": "count"}, {}),
+    ("access.denied", 1): EventType("record", None, {"actor": "actor", "permission": "text", "count": "count"}, {}),
     ("call.reported", 1): EventType(
         "call",
         "agent_id",

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from ledger_verify import outcomes
 from ledger_verify.command import PINNED, Command, Options, Question, add, files, shown_place
-from ledger_verify.errors import CannotTellError, VerificationError
+from ledger_verify.encodings import parse_decimal
+from ledger_verify.errors import CannotTellError, MalformedError, VerificationError
 from ledger_verify.files import read_file
 from ledger_verify.pin_commands import PIN_COMMANDS
 from ledger_verify.receipt import verify_receipt
@@ -62,6 +63,24 @@ def _claim(options: Options, keys: TrustedKeys) -> Iterable[Question]:
         return claim_outcomes(options.path, export, judges.findings(export.end))
 
     yield options.path, answer
+
+
+def _state_arguments(parser: argparse.ArgumentParser) -> None:
+    add(parser, "path", metavar="PATH", help="an export of the tenant's log")
+    add(parser, "--at", metavar="INDEX", type=_index, required=True, help="after which entry")
+
+
+def _index(text: str) -> int:
+    try:
+        return parse_decimal(text, "INDEX")
+    except MalformedError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _state(options: Options, keys: TrustedKeys) -> Iterable[Question]:
+    from ledger_verify.state_command import state_outcome
+
+    yield options.path, lambda: state_outcome(options.path, options.at, keys)
 
 
 def _explain(options: Options, keys: TrustedKeys) -> Iterable[Question]:
@@ -180,6 +199,16 @@ COMMANDS = (
         _claim,
         trust=PINNED,
         things="claims",
+    ),
+    Command(
+        "state",
+        "say from the entries alone who could act after one of them: members, keys, credentials, the kill switch",
+        """\
+  ledger-verify state --key "$LOG_VKEY" --root-key "$ROOT_VKEY" --at 41 export-2026-11/
+""",
+        _state_arguments,
+        _state,
+        trust=PINNED,
     ),
     Command(
         "explain",

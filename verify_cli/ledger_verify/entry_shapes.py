@@ -16,7 +16,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ledger_verify import catalogue
-from ledger_verify.field_rules import BETWEEN_FIELDS, CHOICES, SEALED
+from ledger_verify.between_fields import BETWEEN_FIELDS
+from ledger_verify.field_rules import CHOICES, SEALED
 
 if TYPE_CHECKING:
     from ledger_verify.entry import Entry

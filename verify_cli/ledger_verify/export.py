@@ -15,7 +15,7 @@ from ledger_verify.day import Day
 from ledger_verify.errors import MalformedError, step
 from ledger_verify.export_entries import ExportEntries, Visit
 from ledger_verify.export_files import DISCLOSURES, ENTRIES, FIELDS, GOVERNING, KEYS, DigestedFile, ExportFiles
-from ledger_verify.governing import Chain, read_chain
+from ledger_verify.governing import Chain, Watch, read_chain
 from ledger_verify.heads import RootMember
 from ledger_verify.key_history import LogKey, read_key_history
 from ledger_verify.manifest import read_manifest
@@ -46,7 +46,13 @@ class Export(NamedTuple):
     signed: Signed
 
 
-def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None, begin: Begin | None = None) -> Export:
+def verify_export(
+    path: str,
+    keys: TrustedKeys,
+    visit: Visit | None = None,
+    begin: Begin | None = None,
+    watch: Watch | None = None,
+) -> Export:
     """Verify an export, a folder or an archive. Raises CannotTellError if it cannot be read."""
     files = ExportFiles.of(path)
     manifest = read_manifest(files.manifest())
@@ -64,7 +70,7 @@ def verify_export(path: str, keys: TrustedKeys, visit: Visit | None = None, begi
 
     history = read_key_history(listed(KEYS), manifest, root)
     # Step 7 before the entries, since it says what was erased of them.
-    chain = read_chain(listed(GOVERNING), manifest, keep_before=begin is not None)
+    chain = read_chain(listed(GOVERNING), manifest, begin is not None, watch)
     if begin is not None:
         begin(manifest.start, chain)
     for name in manifest.files:

@@ -2,7 +2,7 @@
 """What each field of a known event may hold (spec/events.md), and what any field may hold (entry.md, E5).
 
 A rule takes a value and its name and raises `MalformedError` if the value does not fit. Rules look at one field; the few
-conditions between fields of one event stand in `BETWEEN_FIELDS`, one function for a type.
+conditions between fields of one event stand in `between_fields`.
 
 Commitments are collected by JSON Pointer on the way, because finding them is the same walk as checking them.
 """
@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from typing import Callable
 
-from ledger_verify import catalogue, ed25519, shapes
+from ledger_verify import catalogue, shapes
+from ledger_verify.between_fields import BETWEEN_FIELDS
 from ledger_verify.encodings import (
     HASH_BYTES,
     check_date,
@@ -28,6 +29,7 @@ MAX_SEALED_MEMBERS = 64
 MAX_RANGES = 2000
 MAX_POINTERS = 64
 MAX_DISCLOSURE_RULES = 64
+MAX_NAMES = 200
 
 _TEXT = re.compile(r"[ -~]{1,200}")
 _ARGUMENT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -36,6 +38,9 @@ _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SEALED_DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _POINTER = re.compile(r"/data/[!-~]{1,195}")
 _DISCLOSURE_RULE = re.compile(r"(?:\*|[a-z_]{1,40}(?:\.[a-z_]{1,40})+) (?:\*|/data(?:/[A-Za-z0-9_.-]{1,64})*(?:/\*)?)")
+_ID = re.compile(r"[ -~]{1,190}")
+_MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
+_PROVIDER = re.compile(r"[a-z0-9](?:[a-z0-9]|-){0,39}")
 _CONTRACT_MEMBERS = ("id", "mode", "tool", "type")
 
 Commitments = dict[str, str]
@@ -133,13 +138,22 @@ def _text(value: object, what: str) -> None:
         raise MalformedError(f"{what} is not 1 to 200 characters of printable ASCII", got=value)
 
 
+_MEMBER_ROLES = ("owner", "ciso", "dpo", "architect", "auditor", "readonly")
+
 CHOICES = {
     "grounds": ("subject_request", "retention_expired", "legal_order", "other"),
     "verdict": ("allow", "deny", "would_deny", "pending", "warn", "redact"),
     "mode": ("enforce", "observe"),
     "env": ("production", "staging", "development"),
     "key_env": ("production", "staging", "development", "all"),
-    "role": ("owner", "auditor", "agent"),
+    "role": (*_MEMBER_ROLES, "agent"),
+    "member_role": _MEMBER_ROLES,
+    "plan": ("free", "starter", "professional", "enterprise"),
+    "topic": ("bug", "feature", "question"),
+    "how": ("setup", "invitation", "created", "sso"),
+    "status": ("active", "suspended"),
+    "password": ("changed",),
+    "method": ("password", "oidc"),
     "log_kind": ("root", "tenant"),
     "entry_rule": ("strict-jcs/v1",),
 }
@@ -163,10 +177,42 @@ def _hex_digest(value: object, what: str) -> None:
         raise MalformedError(f"{what} is not a digest", got=value, want="64 lower-case hexadecimal digits")
 
 
+def _like(pattern: re.Pattern[str], wanted: str) -> Callable[[object, str], None]:
+    def check(value: object, what: str) -> None:
+        if pattern.fullmatch(shapes.string(value, what)) is None:
+            raise MalformedError(f"{what} does not have its form", got=value, want=wanted)
+
+    return check
+
+
+def _boolean(value: object, what: str) -> None:
+    if not isinstance(value, bool):
+        raise MalformedError(f"{what} is neither true nor false", got=shapes.kind_of(value))
+
+
 def _actor(value: object, what: str) -> None:
-    _text(value, what)
-    if value != "operator" and (not isinstance(value, str) or not value.startswith("key:") or value == "key:"):
-        raise MalformedError(f"{what} is neither a key nor the operator", got=value, want="operator or key:<key id>")
+    kind, _, actor_id = shapes.string(value, what).partition(":")
+    if value != "operator" and (kind not in ("key", "member", "agent") or _ID.fullmatch(actor_id) is None):
+        raise MalformedError(f"{what} is nobody", got=value, want="operator, key:<id>, member:<id> or agent:<id>")
+
+
+def _names(value: object, what: str) -> list[str]:
+    """Several texts, each once, in the order of their characters."""
+    items = shapes.array(value, what)
+    if not 0 < len(items) <= MAX_NAMES:
+        raise MalformedError(f"{what} has a wrong number of names", got=len(items), want=f"1 to {MAX_NAMES}")
+    names = []
+    for position, item in enumerate(items):
+        _text(item, f"{what}/{position}")
+        names.append(str(item))
+    if names != sorted(set(names)):
+        raise MalformedError(f"{what} does not ascend")
+    return names
+
+
+def _envs(value: object, what: str) -> None:
+    for name in _names(value, what):
+        _RULES["env"](name, what)
 
 
 def check_origin(value: object, what: str) -> None:
@@ -238,53 +284,15 @@ _RULES: dict[str, Callable[[object, str], object]] = {
     "vkey": lambda value, what: parse_vkey(shapes.string(value, what)),
     "date": lambda value, what: check_date(shapes.string(value, what), what),
     "time": lambda value, what: check_time(shapes.string(value, what), what),
+    "month": _like(_MONTH, "YYYY-MM"),
+    "provider": _like(_PROVIDER, "1 to 40 of a to z, 0 to 9 and -, the first no -"),
+    "boolean": _boolean,
+    "names": _names,
+    "envs": _envs,
     "actor": _actor,
     "contracts": _contracts,
     "ranges": _ranges,
     "pointers": _pointers,
     "rules": disclosure_rules,
     **{name: _one_of(*choices) for name, choices in CHOICES.items()},
-}
-
-
-def _announced_key(data: dict[str, object]) -> None:
-    for name in ("vkey", "previous_vkey"):
-        if name in data and parse_vkey(str(data[name])).name != data["origin"]:
-            raise MalformedError(f"/data/{name} has another name than the origin", got=data[name], want=data["origin"])
-
-
-def _genesis(data: dict[str, object]) -> None:
-    _announced_key(data)
-    if (data["kind"] == "root") != ("max_commit_delay" in data):
-        raise MalformedError("max_commit_delay belongs in the genesis of the root log and nowhere else")
-
-
-def _rotation(data: dict[str, object]) -> None:
-    _announced_key(data)
-    if data["vkey"] == data["previous_vkey"]:
-        raise MalformedError("a key is replaced by itself", got=data["vkey"])
-    statement = f"decision-ledger key rotation v1\n{data['previous_vkey']}\n{data['vkey']}\n".encode()
-    previous = parse_vkey(str(data["previous_vkey"]))
-    endorsement = decode_base64(str(data["endorsement"]), "/data/endorsement")
-    if not ed25519.verify(previous.public_key, statement, endorsement):
-        raise VerificationError("the previous key did not endorse the new one")
-
-
-def _closed_day(data: dict[str, object]) -> None:
-    if "previous" in data and str(data["previous"]) >= str(data["date"]):
-        raise MalformedError("the date is not later than the one before (D1)", got=data["date"], want=data["previous"])
-
-
-def _exported(data: dict[str, object]) -> None:
-    start, end = shapes.integer(data["from"], "/data/from"), shapes.integer(data["to"], "/data/to")
-    if start >= end:
-        raise MalformedError("an export of no entries", got=end, want=f"over {start}")
-
-
-BETWEEN_FIELDS: dict[str, Callable[[dict[str, object]], None]] = {
-    catalogue.GENESIS: _genesis,
-    "log.created": _announced_key,
-    "signing_key.rotated": _rotation,
-    catalogue.DAY: _closed_day,
-    catalogue.EXPORTED: _exported,
 }

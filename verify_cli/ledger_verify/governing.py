@@ -3,13 +3,14 @@
 
 Each governing entry names the one before it, and the first is the genesis. So with the last of them the whole chain is
 fixed: none can be left out without breaking it, wherever the exported range begins and ends. What it says of erasures is
-kept; of the others only those in the range are, to be held against its entries. Whoever asks is given those before the range.
+kept; of the others only those in the range are, to be held against its entries. Whoever asks is given those before the range,
+or is shown all of them on the way.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from ledger_verify import catalogue, shapes
 from ledger_verify.entry import Entry
@@ -17,6 +18,9 @@ from ledger_verify.errors import VerificationError, step
 from ledger_verify.export_files import GOVERNING, DigestedFile
 from ledger_verify.manifest import Manifest
 from ledger_verify.proven_entry import MAX_LINE_BYTES, read_proven_entry
+
+Watch = Callable[[int, Entry], None]
+"""Is shown each governing entry in leaf order, wherever it stands. What it gathers must not be used before all steps hold."""
 
 
 class Erasure(NamedTuple):
@@ -52,7 +56,7 @@ class Chain(NamedTuple):
         return any(erasure.names(index, pointer) for erasure in self.erasures)
 
 
-def read_chain(file: DigestedFile, manifest: Manifest, keep_before: bool = False) -> Chain:
+def read_chain(file: DigestedFile, manifest: Manifest, keep_before: bool = False, watch: Watch | None = None) -> Chain:
     """Step 7: every line of governing.jsonl. `keep_before` asks for the entries before the range."""
     count, last, last_before = 0, -1, -1
     in_range: set[int] = set()
@@ -72,6 +76,8 @@ def read_chain(file: DigestedFile, manifest: Manifest, keep_before: bool = False
                 before_is_whole = True
             if manifest.start <= index < manifest.end:
                 in_range.add(index)
+            if watch is not None:
+                watch(index, entry)
             if entry.type == catalogue.ERASED and entry.known is not None:
                 erasures.append(_erasure(index, entry))
         count, last = count + 1, index

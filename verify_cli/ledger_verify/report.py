@@ -46,13 +46,14 @@ _REASON_CHARACTERS = 2000
 
 
 class Outcome(NamedTuple):
-    """The verdict on one file: a sentence about it, and what a program may want to know."""
+    """The verdict on one file: a sentence about it, what a program may want to know, and more lines for people."""
 
     file: str
     verdict: str
     tier: str | None
     sentence: str
     details: dict[str, object]
+    lines: tuple[str, ...] = ()
 
 
 Heads = dict[tuple[object, object], tuple[object, str]]
@@ -101,9 +102,9 @@ def summary(outcomes: list[Outcome], things: str = "files") -> str:
 
 
 def explanation(outcome: Outcome) -> list[str]:
-    """The numbered sentences of an outcome that has some, below a heading for each part."""
+    """What stands below the line of an outcome: further lines, and numbered sentences under a heading for each part."""
     parts = outcome.details.get("explanation")
-    lines: list[str] = []
+    lines = [f"  {line}" for line in outcome.lines]
     for name, sentences in parts.items() if isinstance(parts, dict) else ():
         if sentences:
             lines += ["", _HEADINGS[name]]

@@ -76,6 +76,10 @@ class KeyTable(Protocol):
         """Remove keys for ever, all or none, synced when it returns."""
         ...
 
+    def reseal(self, key_id: bytes, sealed: bytes) -> None:
+        """Put a key's new box in the place of the old one, synced when it returns."""
+        ...
+
     def of_id(self, key_id: bytes) -> SealedKey | None: ...
 
     def after(self, key_id: bytes) -> list[SealedKey]:
@@ -123,6 +127,9 @@ class KeyQuestions(ABC):
 
     def insert(self, keys: Sequence[SealedKey]) -> None:
         self._write(("insert", keys))
+
+    def reseal(self, key_id: bytes, sealed: bytes) -> None:
+        self._write(("reseal", [(sealed, key_id)]))
 
     def retire(self, key_ids: Sequence[bytes], size: int) -> None:
         self._write(("retire", [(key_id, size) for key_id in key_ids]))

@@ -17,6 +17,8 @@ from psycopg.abc import PQGen
 from ledger.log.errors import ConfigurationError
 
 APPLICATION_NAME = "decision-ledger"
+_OTHERS = """select count(*) from pg_stat_activity
+where datname = current_database() and application_name = %s and pid <> pg_backend_pid()"""
 
 # The file that is written to begins with the timeline in eight hex digits, from the moment of a promotion on.
 _SERVER = """
@@ -94,6 +96,13 @@ def connect(url: str, patience: Patience = PATIENCE, statement: float | None = N
         )
         settle(connection, patience, patience.write if statement is None else statement)
     return connection
+
+
+def other_connections(url: str) -> int:
+    """How many connections programs of this kind have to a database. Raises ConfigurationError."""
+    with opening(), connect(url) as connection:
+        row = connection.execute(_OTHERS, (APPLICATION_NAME,)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def settle(connection: Connection, patience: Patience, statement: float) -> None:

@@ -22,6 +22,9 @@ order by data_keys.key_id;
 -- retire --
 insert into retired_keys (key_id, size) values (%s, %s) on conflict (key_id) do nothing;
 
+-- reseal --
+update data_keys set sealed = %s where key_id = %s;
+
 -- destroy --
 delete from data_keys where key_id = %s;
 
