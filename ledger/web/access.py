@@ -19,12 +19,17 @@ from ledger.web.asked import Asked
 from ledger.web.permissions import PERMISSIONS, WHOLE_TENANT
 from ledger.web.rates import Address, Rates
 
+_BARE_COOKIE = "a write with a session cookie needs the header X-Requested-With"
+
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who is asking: a key, a member, an agent with a token, or the operator at the service's own machine. `env` None
     means all environments, `agents` and `triggers` None that it may act for any.
 
     `key_id` is what reports and reads are known by: the key, or the agent's credential. Members have none.
+
+    A `bare_cookie` came along with a request that a page of another origin may have caused: such a page cannot add a
+    header without being asked whether it may. Nothing is written by it, by a GET either.
 
     `recheck` asks again whether the credential is live and gives the role that it has, under the lock, so that what it
     does is not decided on older knowledge than the log's. `denied` is told what it may not (log, actor, permission).
@@ -42,6 +47,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     agents: frozenset[str] | None = None
     triggers: frozenset[str] | None = None
     uploads: bool = False
+    bare_cookie: bool = False
     denied: Callable[[int, str, str], None] | None = None
 
     @property
@@ -92,6 +98,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """What raises under the lock where the credential is no longer live, or may no longer do this. Raises
         ForbiddenError at once, too.
         """
+        if self.bare_cookie:
+            raise ForbiddenError(_BARE_COOKIE)
         self.require(permission)
         return lambda moment: self._require_as(self.recheck(moment), permission)
 
@@ -108,15 +116,13 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
             raise ForbiddenError(f"this credential does not act for the agent {agent_id[:64]!r}")
         return replace(self, agents=frozenset({agent_id}))
 
-    @property
-    def guard(self) -> Part:
-        """A part of a submission to other logs that adds nothing and fails when the credential is no longer live."""
+    def guard(self, permission: str) -> Part:
+        """A part of a submission to other logs that adds nothing, and fails as `allowed` does."""
 
-        def decide(moment: Moment) -> list[Draft]:
-            self.recheck(moment)
+        def nothing(moment: Moment) -> list[Draft]:
             return []
 
-        return Part(self.log, decide)
+        return Part(self.log, self.deciding(permission, nothing))
 
     @property
     def only_key(self) -> str | None:
@@ -157,9 +163,10 @@ class Access:
             principal = await self.token(asked.secret, address)
         elif asked.session:
             principal = await self.token(asked.session, address)
-            # No page of another origin can add a header without being asked whether it may.
-            if not asked.safe and not asked.own_page:
-                raise ForbiddenError("a write with a session cookie needs the header X-Requested-With")
+            if not asked.own_page:
+                if not asked.safe:
+                    raise ForbiddenError(_BARE_COOKIE)
+                principal = replace(principal, bare_cookie=True)
         elif asked.local:
             principal = self._local()
         else:

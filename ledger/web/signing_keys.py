@@ -82,9 +82,10 @@ async def rotate_signing_key(
     Evidence made before keeps verifying under the old vkey; whoever verifies new evidence needs the new one.
     """
     wanted = decode(_rotate_decoder, await request.body() or b"{}")
-    principal.require("keys:rotate" if wanted.purpose == "log" else "root:rotate")
+    permission = "keys:rotate" if wanted.purpose == "log" else "root:rotate"
+    principal.require(permission)
     log = principal.log if wanted.purpose == "log" else service.ledger.root
-    event, appended = await rotate_key(service.ledger, log, principal.guard)
+    event, appended = await rotate_key(service.ledger, log, principal.guard(permission))
     [item] = appended.items
     return Response(
         RotatedKey(wanted.purpose, event.origin, event.vkey, event.previous_vkey, event.endorsement),

@@ -19,7 +19,7 @@ from ledger.log.events.logs import LedgerTamperDetected, LedgerVerified
 from ledger.log.evidence import known_keys, verify_day
 from ledger.log.receipts import base64_path
 from ledger.log.report import decode
-from ledger.log.working_copy import Draft, Moment
+from ledger.log.working_copy import Draft
 from ledger.tlog.checkpoint import read_checkpoint
 from ledger.tlog.text import format_base64
 from ledger.web.access import Principal
@@ -224,7 +224,7 @@ async def close_root(
     body = await request.body() or b"{}"
     canonical.refuse_duplicates(body)
     wanted = decode(_close_decoder, body)
-    return _document(await service.roots.close_day(wanted.date, principal.guard), 200)
+    return _document(await service.roots.close_day(wanted.date, principal.guard("roots:close")), 200)
 
 
 def _document(document: DayDocument, status: int) -> Response[bytes]:
@@ -262,11 +262,7 @@ async def run_check(service: NamedDependency[Service], principal: NamedDependenc
         )
     await asyncio.to_thread(ledger.store.put_note, note_name(log.number), write_note(result))
 
-    def decide(moment: Moment) -> list[Draft]:
-        principal.recheck(moment)
-        return [Draft(event)]
-
-    await ledger.sequencer.submit(log, decide)
+    await ledger.sequencer.submit(log, principal.deciding("log:check", lambda moment: [Draft(event)]))
     return result
 
 

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.ledgers import Ledger
 from tests.running import Service, environment, run_ledger
 from tests.running import variables as place_variables
 
@@ -85,6 +87,30 @@ def test_commands_of_the_tour(service: Service, folder: Path) -> None:
     blocks = [block for block in _blocks() if block.startswith(("python3 ledger-verify.pyz", "echo '{"))]
     verified = "".join(_type(service, folder, block) for block in blocks)
     assert verified.count("OK  ") == "\n".join(blocks).count("ledger-verify.pyz ")
+
+
+def test_commands_that_let_people_in(fresh_ledger: Ledger, folder: Path) -> None:
+    """The first member by the owner key, a token for a script, an invitation, an agent's credential, the roles."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not here")
+    with Service(*fresh_ledger) as service:
+        commands = _block("BASE=").replace("curl ", "curl -sS ")
+        output = _type(service, folder, commands, KEY=service.keys["owner_key"])
+    first, invited, credential, roles = _objects(output)
+    assert (first["email"], first["role"], first["status"]) == ("ada@example.com", "owner", "active")
+    assert (invited["role"], invited["status"], bool(invited["invitation"])) == ("auditor", "invited", True)
+    assert credential["agent_id"] == "payments-agent" and credential["secret"].startswith("la_production_")
+    assert {role["role"] for role in roles["items"]} > {"owner", "auditor", "agent", "operator"}
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    """JSON objects that follow each other with nothing between."""
+    found, decoder = [], json.JSONDecoder()
+    while text:
+        value, stop = decoder.raw_decode(text)
+        found.append(value)
+        text = text[stop:].lstrip()
+    return found
 
 
 def test_commands_of_the_start() -> None:
