@@ -11,7 +11,7 @@ from copy import copy
 
 from litestar.handlers import HTTPRouteHandler
 
-from ledger.tenant.routes import keys, me, members
+from ledger.tenant.routes import keys, me, members, shares
 from ledger.tenant.routes import seed_paths as tenant_seed_paths
 from ledger.web import erasures, exports, live, seed_paths, signing_keys, transparency
 
@@ -34,6 +34,7 @@ ALIASES: tuple[tuple[HTTPRouteHandler, tuple[str, ...]], ...] = (
     (signing_keys.rotate_signing_key, ("/settings/rotate-signing-key",)),
     (erasures.delete_payloads, ("/settings/purge-events",)),
     (exports.post_export, ("/audit/export",)),
+    (shares.create_share, ("/audit/share",)),
 )
 
 

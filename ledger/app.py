@@ -26,7 +26,7 @@ from ledger.settings import Settings
 from ledger.tenant.passwords import Cost
 from ledger.tenant.people import require_gone
 from ledger.tenant.principals import Principals
-from ledger.tenant.routes import agents, logins, me, members, tokens
+from ledger.tenant.routes import agents, logins, me, members, shares, tokens
 from ledger.tenant.routes import keys as key_routes
 from ledger.tenant.tenancy import Tenancy, provide_tenancy
 from ledger.web import (
@@ -134,7 +134,7 @@ class Application:
         self._ready = "stopping"
         self.streams.end()
         await self._exports.stop()
-        await self._tenancy.tallies.flush()
+        await self._tenancy.tallies.flush(last=True)
         self._tenancy.passwords.close()
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
@@ -188,6 +188,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             tokens.issue_token, tokens.refresh_token, tokens.revoke_tokens, tokens.introspect_token,
             agents.create_credential, agents.create_named_credential, agents.list_credentials,
             agents.delete_credential, agents.issue_agent_token,
+            shares.create_share, shares.list_shares, shares.delete_share, shares.get_shared,
             *second_names(),
         ],
     )  # fmt: skip
@@ -212,6 +213,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("POST", "/api/v1/agents/{agent_id}/credentials"): agents.NewCredentialRequest,
             ("POST", "/api/v1/auth/credentials"): agents.NamedCredentialRequest,
             ("POST", "/api/v1/auth/agent/token"): agents.AgentTokenRequest,
+            ("POST", "/api/v1/audit/shares"): shares.NewShareRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
             ("POST", "/api/v1/signing-keys/rotate"): signing_keys.RotateRequest,
             ("POST", "/api/v1/receipts/verify"): Receipt,
@@ -250,6 +252,9 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("POST", "/api/v1/auth/credentials"): (409,),
             ("DELETE", "/api/v1/agents/{agent_id}/credentials/{credential_id}"): (409,),
             ("DELETE", "/api/v1/keys/{key_id}"): (409,),
+            ("POST", "/api/v1/audit/shares"): (409,),
+            ("DELETE", "/api/v1/audit/shares/{share_id}"): (409,),
+            ("GET", "/api/v1/audit/shared/{token}"): (429,),
             ("POST", "/api/v1/transparency/roots"): (409,),
             ("POST", "/api/v1/signing-keys/rotate"): (409,),
             ("GET", "/api/v1/transparency/inclusion"): (404,),

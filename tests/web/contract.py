@@ -87,6 +87,12 @@ class Contract:
         eventually(lambda: owner.get(path).json()["status"] == "ready", "an export")
         return str(status["export_id"])
 
+    def _share(self) -> dict[str, str]:
+        """Id and secret of a new link."""
+        with self._service.client() as owner:
+            made = owner.post(f"{API}/audit/shares", json={}).raise_for_status().json()
+        return {"share_id": made["id"], "token": made["token"]}
+
     @property
     def shared(self) -> bool:
         """Whether the service is on a database server."""
@@ -136,6 +142,8 @@ class Contract:
                 known["export_id"] = self._export(owner)
         if "key_id" in case.path_parameters:
             known["key_id"] = self._service.create_key()["id"]
+        if {"share_id", "token"} & set(case.path_parameters):
+            known |= self._share()
         for name in case.path_parameters:
             case.path_parameters[name] = known[name]
         if case.path.endswith("/consistency"):
@@ -150,7 +158,7 @@ class Contract:
 
 def _is_endless(described: APIOperation) -> bool:
     """Whether the answer is a stream, which whoever asks has to end."""
-    return EVENT_STREAM in described.definition.raw["responses"]["200"].get("content", {})
+    return EVENT_STREAM in described.definition.raw["responses"].get("200", {}).get("content", {})
 
 
 def _named(described: APIOperation) -> Operation:

@@ -24,6 +24,7 @@ PUBLIC = {
     ("post", f"{API}/transparency/roots/verify"),
     ("get", f"{API}/transparency/keys"),
     ("get", f"{API}/transparency/keys/current"),
+    ("get", f"{API}/audit/shared/{{token}}"),
     *((method, path) for method in ("get", "head") for path in (f"{API}/health", "/health", "/ready", "/status")),
 }
 
