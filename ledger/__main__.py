@@ -14,6 +14,7 @@ _COMMANDS = {
     "demo": "Tell the whole story once, with a ledger of its own",
     "import": "Report events from a file",
     "keys": "Create, list and revoke API keys",
+    "tenants": "Make and list tenants",
     "export": "Write a range of the log for an auditor",
     "erase": "Destroy sealed values, by data subject, age, event or field",
     "check": "Derive everything again from the stored bytes",

@@ -11,7 +11,7 @@ from copy import copy
 
 from litestar.handlers import HTTPRouteHandler
 
-from ledger.tenant.routes import keys, me, members, shares
+from ledger.tenant.routes import keys, me, members, shares, tenants, usage
 from ledger.tenant.routes import seed_paths as tenant_seed_paths
 from ledger.web import erasures, exports, live, seed_paths, signing_keys, transparency
 
@@ -26,6 +26,9 @@ ALIASES: tuple[tuple[HTTPRouteHandler, tuple[str, ...]], ...] = (
     (members.create_member, ("/tenant/members", "/users", "/users/invite", "/auth/users")),
     (members.patch_member, ("/tenant/members/{member_id:str}", "/users/{member_id:str}")),
     (members.delete_member, ("/tenant/members/{member_id:str}", "/users/{member_id:str}")),
+    (tenants.create_tenant, ("/auth/tenants",)),
+    (tenants.get_tenant_by_id, ("/auth/tenants/{tenant_id:str}",)),
+    (usage.get_usage, ("/tenant/usage", "/usage/summary")),
     (live.stream_events, ("/stream/dashboard",)),
     (transparency.get_head, ("/transparency-log/size", "/transparency-log/sth")),
     (transparency.close_root, ("/transparency/compute",)),

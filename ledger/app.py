@@ -26,7 +26,20 @@ from ledger.settings import Settings
 from ledger.tenant.passwords import Cost
 from ledger.tenant.people import require_gone
 from ledger.tenant.principals import Principals
-from ledger.tenant.routes import agents, logins, me, members, shares, tokens
+from ledger.tenant.routes import (
+    agents,
+    console,
+    logins,
+    me,
+    members,
+    shares,
+    sso,
+    switch,
+    tenant,
+    tenants,
+    tokens,
+    usage,
+)
 from ledger.tenant.routes import keys as key_routes
 from ledger.tenant.tenancy import Tenancy, provide_tenancy
 from ledger.web import (
@@ -94,6 +107,7 @@ class Application:
             settings.verifier,
             self._why_not_ready,
             require_gone,
+            tenancy.usage.quota_of,
         )
         metrics = Metrics()
         self.litestar = _litestar(self.service, tenancy, metrics, _cors(settings))
@@ -189,6 +203,13 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             agents.create_credential, agents.create_named_credential, agents.list_credentials,
             agents.delete_credential, agents.issue_agent_token,
             shares.create_share, shares.list_shares, shares.delete_share, shares.get_shared,
+            sso.list_offers, sso.start_login, sso.finish_login, sso.get_config, sso.put_config, sso.run_test,
+            tenant.get_tenant, tenant.patch_tenant, tenant.list_plans,
+            tenants.create_tenant, tenants.list_tenants, tenants.get_tenant_by_id, tenants.patch_tenant_by_id,
+            usage.get_usage, usage.get_quota,
+            usage.get_usage_by_agent, usage.get_usage_anomalies, usage.get_usage_dashboard,
+            switch.get_kill_switch, switch.engage_kill_switch, switch.release_kill_switch,
+            console.get_dashboard_state, console.put_dashboard_state, console.post_feedback,
             *second_names(),
         ],
     )  # fmt: skip
@@ -214,6 +235,14 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("POST", "/api/v1/auth/credentials"): agents.NamedCredentialRequest,
             ("POST", "/api/v1/auth/agent/token"): agents.AgentTokenRequest,
             ("POST", "/api/v1/audit/shares"): shares.NewShareRequest,
+            ("PUT", "/api/v1/auth/sso/config"): sso.ProviderRequest,
+            ("POST", "/api/v1/auth/sso/config/test"): sso.CheckRequest,
+            ("PATCH", "/api/v1/tenant"): tenant.TenantChange,
+            ("POST", "/api/v1/admin/tenants"): tenants.NewTenantRequest,
+            ("PATCH", "/api/v1/admin/tenants/{tenant_id}"): tenants.AdminChange,
+            ("PUT", "/api/v1/kill-switch"): switch.EngageRequest,
+            ("PUT", "/api/v1/dashboard/state"): dict[str, Any],
+            ("POST", "/api/v1/feedback"): console.FeedbackRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
             ("POST", "/api/v1/signing-keys/rotate"): signing_keys.RotateRequest,
             ("POST", "/api/v1/receipts/verify"): Receipt,
@@ -251,6 +280,11 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("POST", "/api/v1/agents/{agent_id}/credentials"): (409,),
             ("POST", "/api/v1/auth/credentials"): (409,),
             ("DELETE", "/api/v1/agents/{agent_id}/credentials/{credential_id}"): (409,),
+            ("GET", "/api/v1/auth/sso/providers"): (404, 429),
+            ("GET", "/api/v1/auth/sso/{provider}"): (429,),
+            ("GET", "/api/v1/auth/sso/{provider}/callback"): (401, 403, 429),
+            ("PUT", "/api/v1/auth/sso/config"): (409,),
+            ("POST", "/api/v1/auth/sso/config/test"): (404,),
             ("DELETE", "/api/v1/keys/{key_id}"): (409,),
             ("POST", "/api/v1/audit/shares"): (409,),
             ("DELETE", "/api/v1/audit/shares/{share_id}"): (409,),

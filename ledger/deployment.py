@@ -15,13 +15,13 @@ from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, read_master_key
 from ledger.settings import Settings
-from ledger.tenant.boxes import CredentialBoxes, KeyBoxes, MemberBoxes, ShareBoxes
+from ledger.tenant.boxes import CredentialBoxes, KeyBoxes, MemberBoxes, ShareBoxes, SsoBoxes
 from ledger.tenant.state import TenantState
 
 TENANT_PARTS = (TenantState,)
 """The layers that fold a tenant's log."""
 
-RULES = (KeyBoxes(), CredentialBoxes(), ShareBoxes(), MemberBoxes())
+RULES = (KeyBoxes(), CredentialBoxes(), ShareBoxes(), MemberBoxes(), SsoBoxes())
 """What the layers know of the secrets that they keep."""
 
 FIRST_TENANT = 1

@@ -177,9 +177,8 @@ class Ledger:
             del self._logs[log.number]
 
     def records(self) -> list[LogRecord]:
-        """All logs there are, those included that another process made."""
-        if self.store.shared:
-            self._records = {record.number: record for record in self.store.logs()}
+        """All logs there are, as the store has them now."""
+        self._records = {record.number: record for record in self.store.logs()}
         return list(self._records.values())
 
     def find_log(self, wanted: Callable[[LogRecord], bool]) -> Log:
@@ -202,6 +201,9 @@ class Ledger:
         governing = ((i, leaf) for i, leaf in self.store.governing(number, 0) if i < head.size)
         state = fold(empty_state(parts), governing)
         logs = state if number == ROOT_LOG else self.root.committed.state
+        if record.origin not in logs[LogsState].vkeys:
+            # Made a moment ago, perhaps by another process: what is known of the root log is from before.
+            logs = self._root_now().state
         signer = self._load_signer(record.origin, logs)
         box = self.store.secret(pepper_name(number))
         if box is None:
@@ -237,6 +239,8 @@ class Ledger:
 
         Raises DamagedError for a head that it did not sign: nothing is built on rows that somebody put there.
         """
+        if log is not self.root and log.origin not in self.root.committed.state[LogsState].vkeys:
+            self.sequencer.reload(self.root)
         root_state = committed.state if log is self.root else self.root.committed.state
         vkey = root_state[LogsState].current_vkey(log.origin)
         require_signed(log.origin, committed.head, parse_vkey(vkey))
@@ -295,32 +299,38 @@ def initialise(
         LogRecord(ROOT_LOG, "root", f"{host}/root", None),
         LogRecord(ROOT_LOG + 1, log_id, f"{host}/log/{log_id}", tenant_id),
     ]
-    logs, sealed = [], list[Secret]()
-    for record in records:
-        signer, secret = create_signing_key(record.origin, vault)
-        pepper = os.urandom(PEPPER_BYTES)
-        sealed += [secret, Secret(pepper_name(record.number), vault.seal(pepper_name(record.number), pepper))]
-        kinds: Sequence[type[Part]] = [LogsState] if record.number == ROOT_LOG else parts
-        committed = Committed(_EMPTY_HEAD, Edge(), empty_state(kinds))
-        logs.append(Log(record, Tree(store, record.number, TileCache()), signer, pepper, committed))
-    root, tenant = logs
+    root, of_root_vault = new_log(store, vault, records[0], [LogsState])
+    tenant, of_tenant_vault = new_log(store, vault, records[1], parts)
+    sealed = (*of_root_vault, *of_tenant_vault)
     vkeys = root.signer.vkey.format(), tenant.signer.vkey.format()
 
-    copies = [WorkingCopy(log, now, {}) for log in logs]
+    copies = [WorkingCopy(log, now, {}) for log in (root, tenant)]
     of_root = [
-        _genesis(root, "root", tuple(records) + tuple(sealed)),
+        genesis(root, "root", tuple(records) + sealed),
         Draft(LogCreated(origin=tenant.origin, vkey=vkeys[1]), subject=tenant.origin),
         Draft(ReleasePublished(version=release.version, sha256=release.sha256), subject=release.version),
     ]
     copies[0].add(copies[0].plan(lambda _: of_root))
-    copies[1].add(copies[1].plan(lambda _: [_genesis(tenant, "tenant"), *first_drafts(tenant)]))
+    copies[1].add(copies[1].plan(lambda _: [genesis(tenant, "tenant"), *first_drafts(tenant)]))
     keystore.flush()
     batches = [copy.finish() for copy in copies]
     store.append([], [], lambda heads, known: batches)
     return vkeys
 
 
-def _genesis(log: Log, kind: Literal["root", "tenant"], side: tuple[LogRecord | Secret, ...] = ()) -> Draft:
+def new_log(
+    store: Store, vault: Vault, record: LogRecord, parts: Sequence[type[Part]]
+) -> tuple[Log, tuple[Secret, Secret]]:
+    """A log without entries, and what the vault gets with it: its signing key and its pepper. Nothing is stored yet."""
+    signer, secret = create_signing_key(record.origin, vault)
+    pepper, name = os.urandom(PEPPER_BYTES), pepper_name(record.number)
+    committed = Committed(_EMPTY_HEAD, Edge(), empty_state(parts))
+    log = Log(record, Tree(store, record.number, TileCache()), signer, pepper, committed)
+    return log, (secret, Secret(name, vault.seal(name, pepper)))
+
+
+def genesis(log: Log, kind: Literal["root", "tenant"], side: tuple[LogRecord | Secret, ...] = ()) -> Draft:
+    """The first entry of a log."""
     event = LogGenesis(
         origin=log.origin,
         kind=kind,

@@ -253,7 +253,7 @@ class Sequencer:
             copies.clear()
             now, stored = self._clock(), known
             for log in logs:
-                if log.committed.head != heads[log.number]:
+                if not log.is_new and log.committed.head != heads[log.number]:
                     self.reload(log, heads[log.number])
                 if log.number == ROOT_LOG and self._guard is not None and released is not None:
                     self._guard.compare(released, log.origin, log.tree, log.committed)
@@ -273,7 +273,9 @@ class Sequencer:
         try:
             # Before the lock, so that the locked head of the root log is never older.
             released = self._read_guard() if ROOT_LOG in by_number else None
-            yield from self._store.append_in_steps([log.number for log in logs], keys, build)
+            # A new log has no head yet that could be locked.
+            there = [log.number for log in logs if not log.is_new]
+            yield from self._store.append_in_steps(there, keys, build)
         except OutcomeUnknownError as error:
             _log.error("commit_outcome_unknown", error=str(error), logs=[log.origin for log in logs])
             self._reload_all(logs)
@@ -347,6 +349,8 @@ class Sequencer:
 
     def _reload_all(self, logs: Sequence[Log]) -> None:
         for log in logs:
+            if log.is_new:
+                continue
             try:
                 self.reload(log)
             except LedgerError as failure:

@@ -16,7 +16,7 @@ import structlog
 
 from ledger.log.errors import LedgerError
 from ledger.log.store import Known
-from ledger.log.working_copy import Committed, Decide, Item, Log, WorkingCopy
+from ledger.log.working_copy import Committed, Decide, Item, Log, Plan, WorkingCopy
 from ledger.tlog.note import SigningKey
 
 _log = structlog.get_logger("ledger.sequencer")
@@ -29,12 +29,19 @@ class Appended(NamedTuple):
     items: list[Item]
 
 
+Admit = Callable[[WorkingCopy, Plan], None]
+"""Raises a LedgerError where what is planned may not be added to a log with what the batch has added so far."""
+
+
 class Part(NamedTuple):
-    """What a submission adds to one log. With `signer`, that key signs the log's head from this transaction on."""
+    """What a submission adds to one log. With `signer`, that key signs the log's head from this transaction on; with
+    `admit`, what is new in it is looked at once more, without what is there already.
+    """
 
     log: Log
     decide: Decide
     signer: SigningKey | None = None
+    admit: Admit | None = None
 
 
 _Result = TypeVar("_Result")
@@ -84,6 +91,9 @@ def decide(submission: Prepared, copies: Mapping[int, WorkingCopy]) -> Outcome:
     """Decide all parts, then add them: a refusal of one leaves nothing of the others."""
     planned = [(copies[part.log.number], part) for part in submission.parts]
     plans = [copy.plan(part.decide) for copy, part in planned]
+    for (copy, part), plan in zip(planned, plans, strict=True):
+        if part.admit is not None:
+            part.admit(copy, plan)
     for (copy, part), plan in zip(planned, plans, strict=True):
         copy.add(plan, part.signer)
     return [(copy, plan.items) for (copy, _), plan in zip(planned, plans, strict=True)]

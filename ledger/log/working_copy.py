@@ -82,6 +82,11 @@ class Log:
         """When it was last asked for, in milliseconds of the ledger's clock."""
         self._pepper = pepper
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it has no entry yet: its first transaction makes it."""
+        return self.committed.head.size == 0
+
     def digest(self, data: bytes) -> bytes:
         """A 16-byte keyed digest that means nothing outside this log: for dedup keys and for names of data subjects."""
         return keyed_digest(self._pepper, data)

@@ -14,6 +14,7 @@ from ledger.log.fold import State
 from ledger.tenant.keys import BY_KEY, BY_SECRET, SHOWN_CHARACTERS
 from ledger.tenant.people import BY_EMAIL, BY_MEMBER, Belongings
 from ledger.tenant.secrets import KEPT, Owner
+from ledger.tenant.sso import BY_PROVIDER, ClientSecret, secret_name
 from ledger.tenant.state import Key, Member, TenantState
 
 BY_CREDENTIAL, BY_INVITATION, BY_SHARE = "agent/", "invitation/", "share/"
@@ -136,6 +137,27 @@ class MemberBoxes:
             stray = name not in named if not name.startswith(BY_MEMBER) else name.removeprefix(BY_MEMBER) not in members
             if stray and name in old:
                 yield f"there is no member for the secret {name!r}"
+
+
+class SsoBoxes:
+    """The same of the client secrets of OpenID providers. A public client has none."""
+
+    prefixes = (BY_PROVIDER,)
+
+    def problems(
+        self, secrets: Mapping[str, bytes], old: Collection[str], states: Mapping[int, State]
+    ) -> Iterator[str]:
+        known = {
+            secret_name(number, provider)
+            for number, state in states.items()
+            if TenantState in state.parts
+            for provider in state[TenantState].providers
+        }
+        for name, secret in secrets.items():
+            if _read(secret, ClientSecret) is None:
+                yield f"secret {name!r} is not what a provider knows a client by"
+            if name not in known and name in old:
+                yield f"there is no provider for the secret {name!r}"
 
 
 def _boxes_of(kept: Belongings) -> list[str]:

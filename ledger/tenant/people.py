@@ -83,8 +83,10 @@ class People:
         rows: list[SideRow] = [SecretChange(name, leads, keep=True), self._with(member_id, kept)]
         return rows if invited is None else [*rows, invited]
 
-    def kept_with_password(self, member_id: str, password: str) -> list[SideRow]:
-        """What changes in the vault with a password, whose hash this is. Whoever was invited is no longer."""
+    def kept_with_password(self, member_id: str, password: str | None) -> list[SideRow]:
+        """What changes in the vault with a password, whose hash this is, or None for who logs in elsewhere. Whoever was
+        invited is no longer.
+        """
         kept = self.belongings(member_id)
         if kept is None:
             raise NotFoundError("there is no such member")

@@ -16,6 +16,7 @@ from ledger.log.events.members import LoginSucceeded
 from ledger.log.submission import Appended
 from ledger.log.working_copy import Draft, Item, Log, Moment
 from ledger.tenant.state import Credential, Member, TenantState
+from ledger.tenant.switch import require_running
 from ledger.tenant.tokens import (
     ACCESS_SECONDS,
     AGENT_SECONDS,
@@ -116,7 +117,7 @@ async def begin_agent_session(
     service: Service, tokens: Tokens, log: Log, credential: Credential
 ) -> tuple[str, int, Item]:
     """A token for an agent that has shown its secret, when it expires, and its entry. Raises UnauthorizedError when the
-    credential is no longer live under the lock.
+    credential is no longer live under the lock, HaltedError while the tenant's kill switch is engaged.
     """
     now = service.ledger.clock()
     session_id = format_uuid(IdSource(0).next(now))
@@ -140,6 +141,7 @@ async def begin_agent_session(
     )
 
     def decide(moment: Moment) -> list[Draft]:
+        require_running(moment.state)
         # Whatever ended the agent's tokens before ends none that begins now.
         live_credential(moment.state, msgspec.structs.replace(claims, at=moment.next_index), moment.now)
         return [Draft(event, subject=session_id)]

@@ -136,14 +136,15 @@ class KillSwitch:
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """`name_at` and `webhook_at` are leaves, as with members. `monthly_calls` None leaves it to the plan.
+    """`name_at` and `webhook_at` are leaves, as with members. `monthly_calls` None leaves it to the plan. Without a
+    word about a plan, as for the tenant that `ledger init` makes, nothing is limited.
 
     `agents_from`: tokens that an agent was issued before this leaf are over. `ended` has sessions, with the leaf that
     ended each.
     """
 
     tenant_id: str | None = None
-    plan: Plan = "free"
+    plan: Plan = "enterprise"
     monthly_calls: int | None = None
     name_at: int = -1
     webhook_at: int = -1

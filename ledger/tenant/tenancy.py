@@ -7,12 +7,17 @@ from typing import Any
 from litestar import Request
 
 from ledger.log.ledger import Ledger
+from ledger.tenant.activity import Activities
 from ledger.tenant.logins import Logins
+from ledger.tenant.oidc import Providers
 from ledger.tenant.passwords import Cost, Passwords
 from ledger.tenant.people import People
 from ledger.tenant.secrets import Secrets
+from ledger.tenant.sso import Flows
 from ledger.tenant.tallies import Tallies
+from ledger.tenant.tenants import Tenants
 from ledger.tenant.tokens import Tokens
+from ledger.tenant.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,11 @@ class Tenancy:
     passwords: Passwords
     logins: Logins
     tallies: Tallies
+    providers: Providers
+    flows: Flows
+    tenants: Tenants
+    usage: Usage
+    activities: Activities
 
     @classmethod
     def of(cls, ledger: Ledger, cost: Cost, first: int, attempts: int) -> "Tenancy":
@@ -32,7 +42,21 @@ class Tenancy:
         secrets = Secrets(ledger.store, ledger.vault)
         people, passwords, tallies = People(ledger.store, secrets), Passwords(cost), Tallies(ledger)
         logins = Logins(ledger, people, passwords, tallies, first, attempts)
-        return cls(secrets, Tokens(ledger.vault), people, passwords, logins, tallies)
+        providers, flows = Providers(), Flows(ledger.vault)
+        tenants, usage, activities = Tenants(ledger, secrets), Usage(ledger), Activities(ledger)
+        return cls(
+            secrets,
+            Tokens(ledger.vault),
+            people,
+            passwords,
+            logins,
+            tallies,
+            providers,
+            flows,
+            tenants,
+            usage,
+            activities,
+        )
 
 
 def provide_tenancy(request: Request[Any, Any, Any]) -> Tenancy:

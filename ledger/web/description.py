@@ -44,14 +44,22 @@ _PUBLIC = (
     "/api/v1/transparency/keys",
     "/api/v1/audit/shared/",
     "/api/v1/roles",
+    "/api/v1/plans",
     "/api/v1/auth/login",
     "/api/v1/auth/token",
     "/api/v1/auth/refresh",
     "/api/v1/auth/agent/token",
     "/api/v1/invitations/accept",
+    "/api/v1/auth/sso/",
     "/.well-known/",
 )
-_NOT_PUBLIC = {("POST", "/api/v1/transparency/roots"), ("GET", "/api/v1/health/details")}
+_NOT_PUBLIC = {
+    ("POST", "/api/v1/transparency/roots"),
+    ("GET", "/api/v1/health/details"),
+    ("GET", "/api/v1/auth/sso/config"),
+    ("PUT", "/api/v1/auth/sso/config"),
+    ("POST", "/api/v1/auth/sso/config/test"),
+}
 
 
 class Description:

@@ -23,7 +23,7 @@ from ledger.web.doors import answer_response, call_of
 from ledger.web.front import Call
 from ledger.web.listing import MAX_PAGE, EventAnswer, EventPage, event_answer, find_page, refuse_others
 from ledger.web.problems import Answer
-from ledger.web.service import Service
+from ledger.web.service import Quota, Service
 from ledger.web.times import read_moment
 
 
@@ -80,8 +80,15 @@ async def report_events(service: Service, call: Call) -> Answer:
     report = read_report(call.body)
     service.access.rates.take_batch(principal.key_id, len(report.events))
     reporter = Reporter(key_id=principal.key_id, env=principal.env, agents=principal.agents)
-    work = _Reporting(service, principal, reporter, report, wanted == "full")
-    return await ledger.sequencer.run(work, weight=len(report.events))
+    quota = service.quota(principal.log)
+    work = _Reporting(service, principal, reporter, report, wanted == "full", quota)
+    if quota is None:
+        return await ledger.sequencer.run(work, weight=len(report.events))
+    await quota.ready(len(report.events))
+    try:
+        return await ledger.sequencer.run(work, weight=len(report.events))
+    finally:
+        await quota.settle()
 
 
 class _Reporting(msgspec.Struct, frozen=True):
@@ -92,6 +99,7 @@ class _Reporting(msgspec.Struct, frozen=True):
     reporter: Reporter
     report: Report
     receipts: bool
+    quota: Quota | None
 
     def prepare(self) -> Prepared:
         ledger, principal = self.service.ledger, self.principal
@@ -104,7 +112,8 @@ class _Reporting(msgspec.Struct, frozen=True):
             ledger.require_keys(moment, seen, drafts)
             return drafts
 
-        return Prepared([Part(principal.log, decide)], dedup_keys(drafts))
+        admit = None if self.quota is None else self.quota.admit
+        return Prepared([Part(principal.log, decide, admit=admit)], dedup_keys(drafts))
 
     def conclude(self, appended: list[Appended]) -> Answer:
         [(committed, entries)] = appended

@@ -44,11 +44,13 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "tokens:inspect": frozenset({"owner", "ciso", "architect", "auditor"}),
     "tokens:revoke": frozenset({"owner", "ciso"}),
     "sso:read": frozenset({"owner", "ciso", "auditor"}),
-    "sso:write": frozenset({"owner", "ciso"}),
+    # A provider says who somebody is: whoever chooses it could come in as an owner.
+    "sso:write": frozenset({"owner"}),
     # The tenant.
     "tenant:read": PEOPLE | {"agent"},
     "tenant:write": frozenset({"owner"}),
     "usage:read": PEOPLE,
+    "usage:agents": PEOPLE,
     "kill_switch:read": PEOPLE | {"agent"},
     "kill_switch:write": frozenset({"owner", "ciso"}),
     "feedback:write": PEOPLE,
@@ -63,7 +65,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
 WHOLE_TENANT = frozenset(
     {
         "keys:rotate", "log:export", "payload:erase", "shares:write", "members:write", "tokens:revoke", "sso:write",
-        "tenant:write", "kill_switch:write",
+        "tenant:write", "kill_switch:write", "usage:agents",
     }
 )  # fmt: skip
 """What concerns every environment, and so needs a credential for all of them."""

@@ -5,22 +5,44 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ledger.log.errors import BehindError
 from ledger.log.exporting import Exports
 from ledger.log.fold import State
 from ledger.log.ledger import Ledger
 from ledger.log.roots import RootLog
-from ledger.log.working_copy import Log
+from ledger.log.working_copy import Log, Plan, WorkingCopy
 from ledger.web.access import Access
 from ledger.web.streams import Streams
 
 _Result = TypeVar("_Result")
 
 
+class Quota(Protocol):
+    """How many calls a tenant may still report."""
+
+    async def ready(self, calls: int) -> None:
+        """Before so many calls are written: have at hand what `admit` needs."""
+        ...
+
+    def admit(self, copy: WorkingCopy, plan: Plan) -> None:
+        """Under the lock. Raises RateLimitedError."""
+        ...
+
+    async def settle(self) -> None:
+        """After they were written, or refused. Raises nothing."""
+        ...
+
+
+def no_quota(log: Log) -> Quota | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
+    """`quota` gives that of a tenant's log, None where nothing is limited."""
+
     ledger: Ledger
     access: Access
     roots: RootLog
@@ -30,6 +52,7 @@ class Service:
     ready: Callable[[], str | None]
     require_erasable: Callable[[State, str], None]
     """Raises ConflictError where something that is in use is kept of a data subject beside the log."""
+    quota: Callable[[Log], Quota | None] = no_quota
     started: float = field(default_factory=time.monotonic)
 
     async def reading(self, read: Callable[[], _Result]) -> _Result:

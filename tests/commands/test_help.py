@@ -35,6 +35,7 @@ def test_help_lists_every_command() -> None:
         "demo",
         "import",
         "keys",
+        "tenants",
         "export",
         "check",
         "root",

@@ -1,55 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """Logs are loaded on first use, and forgotten again when there are many and nobody asks for them."""
 
-import os
+from collections.abc import Iterable
 
 import pytest
-from msgspec import UNSET
 
 from ledger.deployment import TENANT_PARTS
-from ledger.log.entry import ENTRY_RULE
 from ledger.log.errors import NotFoundError
-from ledger.log.events.logs import LogCreated, LogGenesis
-from ledger.log.fold import empty_state
-from ledger.log.keys import create_signing_key
-from ledger.log.ledger import IDLE_MS
-from ledger.log.store import Head, LogRecord, Secret
-from ledger.log.tree import TileCache, Tree
-from ledger.log.working_copy import Committed, Draft, Log, WorkingCopy
-from ledger.tlog.edge import Edge
-from ledger.tlog.merkle import EMPTY_ROOT
+from ledger.log.events.logs import LogCreated
+from ledger.log.ledger import IDLE_MS, genesis, new_log
+from ledger.log.store import Batch, LogRecord
+from ledger.log.working_copy import Draft, WorkingCopy
 from tests.log.world import World
 
 
-def add_log(world: World, number: int) -> None:
-    """Another tenant's log, as another process may have made it: with its first entry, announced in the root log."""
-    ledger = world.ledger
-    log_id = f"{number:016x}"
-    record = LogRecord(number, log_id, f"localhost/log/{log_id}", f"tenant-{number}")
-    signer, secret = create_signing_key(record.origin, ledger.vault)
-    pepper, name = os.urandom(32), f"pepper/{number}"
-    created = LogCreated(origin=record.origin, vkey=signer.vkey.format())
-    world.append(Draft(created, subject=record.origin), log=world.root)
-    empty = Committed(Head(0, EMPTY_ROOT, "", -1, 0), Edge(), empty_state(TENANT_PARTS))
-    log = Log(record, Tree(ledger.store, number, TileCache()), signer, pepper, empty)
-    genesis = LogGenesis(
-        origin=record.origin,
-        kind="tenant",
-        entry_rule=ENTRY_RULE,
-        vkey=signer.vkey.format(),
-        max_commit_delay=UNSET,
-    )
-    side = (record, secret, Secret(name, ledger.vault.seal(name, pepper)))
-    copy = WorkingCopy(log, world.clock(), {})
-    copy.add(copy.plan(lambda moment: [Draft(genesis, subject=record.origin, side=side)]))
-    ledger.store.append([], [], lambda heads, known: [copy.finish()])
+def add_logs(world: World, numbers: Iterable[int]) -> None:
+    """Other tenants' logs, as another process may have made them: with their first entries, announced in the root
+    log.
+    """
+    ledger, announced, batches = world.ledger, list[Draft](), list[Batch]()
+    for number in numbers:
+        log_id = f"{number:016x}"
+        record = LogRecord(number, log_id, f"localhost/log/{log_id}", f"tenant-{number}")
+        log, secrets = new_log(ledger.store, ledger.vault, record, TENANT_PARTS)
+        announced.append(Draft(LogCreated(origin=log.origin, vkey=log.signer.vkey.format()), subject=log.origin))
+        copy = WorkingCopy(log, world.clock(), {})
+        first = genesis(log, "tenant", (record, *secrets))
+        copy.add(copy.plan(lambda moment, first=first: [first]))  # type: ignore[misc]
+        batches.append(copy.finish())
+    world.append(*announced, log=world.root)
+    ledger.store.append([], [], lambda heads, known: batches)
 
 
 @pytest.fixture
 def many(world: World) -> World:
     """A ledger with five tenants' logs, opened anew so that only the first is loaded."""
-    for number in range(2, 6):
-        add_log(world, number)
+    add_logs(world, range(2, 6))
     return world.reopened()
 
 
@@ -93,3 +79,19 @@ def test_forgotten_log_comes_back_as_it_was(many: World) -> None:
     assert (again.committed.head, again.committed.state) == (before.head, before.state)
     assert again.digest(b"x") == many.log.digest(b"x")
     many.close()
+
+
+@pytest.mark.any_store("what is in memory is the same on every store")
+def test_a_thousand_tenants_one_after_another_do_not_stay_in_memory(world: World) -> None:
+    """Each is asked for once, two seconds after the one before: what stays is what was used in the last minutes."""
+    tenants, kept, apart = 1000, 50, 2_000
+    add_logs(world, range(2, tenants + 2))
+    world = world.reopened()
+    world.ledger.keep_loaded = kept
+    most = 0
+    for number in range(1, tenants + 2):
+        world.clock.now += apart
+        assert world.ledger.log(number).number == number
+        most = max(most, len(world.ledger._logs))
+    assert most <= max(kept, IDLE_MS // apart + 1) + 2
+    world.close()

@@ -13,3 +13,9 @@ from tests.running import Service
 def owner(service: Service) -> Iterator[httpx.Client]:
     with service.client() as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def nobody(service: Service) -> Iterator[httpx.Client]:
+    with service.client("") as client:
+        yield client

@@ -100,7 +100,7 @@ def test_people_get_lines(whole: str) -> None:
     assert code == 0
     assert said.splitlines() == [
         f"OK  {whole}  tamper-evident  who could act after entry 8 of localhost/log/claims, last governed by entry 8",
-        "  tenant t-1: plan free, calls in a month: what the plan allows",
+        "  tenant t-1: plan enterprise, calls in a month: what the plan allows",
         "  kill switch: engaged since entry 5 by member:m-1",
         "  member m-1: owner, active",
         "  key k1: agent, production for agents ann, bob, revoked, expires 2027-01-01T00:00:00.000Z",

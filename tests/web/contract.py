@@ -136,7 +136,8 @@ class Contract:
     def _name_something(self, case: Case) -> None:
         """Names that a generator never guesses: of what is there, instead of what is not."""
         known: dict[str, Any] = {"event_id": self._event_id, "date": self._date}
-        known |= {"export_id": self._export_id, "name": "export.tar"}
+        known |= {"export_id": self._export_id, "name": "export.tar", "provider": "nobody"}
+        known |= {"tenant_id": self._service.keys["tenant_id"]}
         if case.method == "DELETE" and "export_id" in case.path_parameters:
             with self._service.client() as owner:
                 known["export_id"] = self._export(owner)
@@ -152,6 +153,9 @@ class Contract:
             case.query = {"leaf_index": self._leaf_index}
         elif (case.method, case.path) == ("POST", f"{API}/events"):
             case.body, case.media_type = {"events": [event(f"in-contract-{next(self._numbers)}")]}, "application/json"
+        elif (case.method, case.path) == ("PUT", f"{API}/auth/sso/config"):
+            wanted = {"provider": "contract", "issuer": "https://id.example.org", "client_id": "ledger"}
+            case.body, case.media_type = wanted, "application/json"
         elif (case.method, case.path) == ("POST", f"{API}/erasures"):
             case.body, case.media_type = {"event_ids": [self._event_id], "grounds": "other"}, "application/json"
 

@@ -37,6 +37,8 @@ def test_every_operation_keeps_its_contract(asked):
 def test_caller_gets_what_is_his(asked):
     """The owner gets something out of every operation; without a key nobody does, of those that need one."""
     caller, statuses = asked
+    # A browser goes through these, to a provider and back; tests/tenant/routes/test_sso.py does.
+    statuses = {place: counts for place, counts in statuses.items() if "/sso/{provider}" not in place.path}
     succeeded = {place for place, counts in statuses.items() if any(200 <= status < 300 for status in counts)}
     if caller == "owner":
         assert succeeded == set(statuses)

@@ -19,12 +19,16 @@ NOT_DESCRIBED = ("/docs", "/redoc", "/openapi.json", "/llms.txt", "/ledger-verif
 PUBLIC = {
     ("get", f"{API}/receipts/key"),
     ("post", f"{API}/receipts/verify"),
+    ("get", f"{API}/auth/sso/providers"),
+    ("get", f"{API}/auth/sso/{{provider}}"),
+    ("get", f"{API}/auth/sso/{{provider}}/callback"),
     ("get", f"{API}/transparency/roots"),
     ("get", f"{API}/transparency/roots/{{date}}"),
     ("post", f"{API}/transparency/roots/verify"),
     ("get", f"{API}/transparency/keys"),
     ("get", f"{API}/transparency/keys/current"),
     ("get", f"{API}/audit/shared/{{token}}"),
+    ("get", f"{API}/plans"),
     *((method, path) for method in ("get", "head") for path in (f"{API}/health", "/health", "/ready", "/status")),
 }
 

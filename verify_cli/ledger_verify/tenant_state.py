@@ -22,7 +22,7 @@ class TenantState:
 
     def __init__(self) -> None:
         self.tenant: Record = dict.fromkeys(("tenant_id", "plan", "monthly_calls", "name", "webhook_url"))
-        self.tenant["plan"] = "free"
+        self.tenant["plan"] = "enterprise"
         self.kill_switch: Record | None = None
         self.members: dict[str, Record] = {}
         self.keys: dict[str, Record] = {}

@@ -149,6 +149,14 @@ class Known(NamedTuple):
     request: bytes | None
 
 
+class CallCount(NamedTuple):
+    """How many entries of one agent there are of one UTC day, counted from the epoch."""
+
+    agent_id: str
+    day: int
+    calls: int
+
+
 class Sealed(NamedTuple):
     """The disclosures of an entry as stored."""
 
@@ -246,6 +254,10 @@ class Store(Protocol):
         """An entry by id. O(log n), by the order of ids; no index is kept for it."""
         ...
 
+    def known(self, log_number: int, dedup_keys: Sequence[bytes]) -> dict[bytes, Known]:
+        """The entries of a log that are stored under these dedup keys."""
+        ...
+
     def sealed(self, log_number: int, index: int) -> Sealed | None: ...
 
     def under_keys(self, log_number: int, key_ids: Collection[bytes], start: int, stop: int) -> list[Row]:
@@ -268,6 +280,10 @@ class Store(Protocol):
         """What a listing wants of the entries [start, stop), in order. It goes as far as a listing goes for one
         answer.
         """
+        ...
+
+    def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
+        """How many of the entries [start, stop) are of these types, by agent and day; a few thousand at a time."""
         ...
 
     def tile(self, log_number: int, level: int, number: int) -> bytes | None:

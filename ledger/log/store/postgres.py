@@ -21,10 +21,12 @@ from ledger.log.store import (
     INSTANCE,
     SEARCH_SPAN,
     Build,
+    CallCount,
     CommittedHead,
     Day,
     Filter,
     Head,
+    Known,
     LogRecord,
     Onward,
     Page,
@@ -236,6 +238,10 @@ class PostgresStore:
         row = self._one("find", {"log": log_number, "id": event_id})
         return None if row is None else _row(row)
 
+    def known(self, log_number: int, dedup_keys: Sequence[bytes]) -> dict[bytes, Known]:
+        found = self._all("select_known", {"numbers": [log_number], "keys": list(dedup_keys)})
+        return {dedup: Known(*entry) for dedup, *entry in found}
+
     def sealed(self, log_number: int, index: int) -> Sealed | None:
         row = self._one("select_sealed", (log_number, index))
         return None if row is None or row[0] is None else Sealed(*row)
@@ -277,6 +283,9 @@ class PostgresStore:
                 "limit": limit,
             },
         )
+
+    def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
+        return [CallCount(*row) for row in self._all("count_calls", (log_number, start, stop, list(types)))]
 
     def tile(self, log_number: int, level: int, number: int) -> bytes | None:
         row = self._one("select_tile", (log_number, level, number))

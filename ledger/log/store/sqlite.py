@@ -23,6 +23,7 @@ from ledger.log.store import (
     SEARCH_SPAN,
     Batch,
     Build,
+    CallCount,
     CommittedHead,
     Day,
     Filter,
@@ -329,6 +330,13 @@ class SqliteStore:
             return row
         raise DamagedError(f"entry {index} of log {log_number} is missing: run `ledger check`")
 
+    def known(self, log_number: int, dedup_keys: Sequence[bytes]) -> dict[bytes, Known]:
+        # A keyed digest differs between logs.
+        try:
+            return self._known(self._reader(), dedup_keys)
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the store cannot be read: {error}", retry_after=5) from error
+
     def sealed(self, log_number: int, index: int) -> Sealed | None:
         row = self._one("select_sealed", (_position(log_number, index),))
         return None if row is None or row[0] is None else Sealed(*row)
@@ -372,6 +380,10 @@ class SqliteStore:
             },
         )
         return [(position & _INDEX_MASK, leaf) for position, leaf in found]
+
+    def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
+        between = _position(log_number, start), _position(log_number, stop)
+        return [CallCount(*row) for row in self._all("count_calls", (*between, json.dumps(list(types))))]
 
     def tile(self, log_number: int, level: int, number: int) -> bytes | None:
         row = self._one("select_tile", (_tile_position(log_number, level, number),))

@@ -15,6 +15,7 @@ from ledger.log.errors import ForbiddenError, InvalidRequestError, UnauthorizedE
 from ledger.log.events.credentials import KeyCreated, KeyEnv, Role
 from ledger.log.working_copy import Draft, Moment
 from ledger.tenant.keys import draft_key, revoke_key, shown_prefix
+from ledger.tenant.plans import require_room
 from ledger.tenant.state import Key, Scope, TenantState
 from ledger.tenant.tenancy import Tenancy
 from ledger.web.access import Principal
@@ -122,6 +123,7 @@ async def create_key(
     )
 
     def decide(moment: Moment) -> list[Draft]:
+        require_room(moment.state, "keys")
         ledger.require_keys(moment, seen, [new.draft])
         return [new.draft]
 

@@ -17,6 +17,7 @@ from ledger.log.ledger import Ledger
 from ledger.log.working_copy import Draft, Log, Moment
 from ledger.tenant.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from ledger.tenant.people import change_member, is_email, new_member_id, remove_member, require_member
+from ledger.tenant.plans import require_room
 from ledger.tenant.secrets import new_random
 from ledger.tenant.state import Member, TenantState
 from ledger.tenant.tenancy import Tenancy
@@ -256,10 +257,15 @@ async def _add(
     """Append a new member, unless somebody has his address."""
     ledger, log, people = service.ledger, principal.log, tenancy.people
     taken = ConflictError("a member has this e-mail address already")
+
+    def within_plan(moment: Moment) -> list[Draft]:
+        require_room(moment.state, "members")
+        return decide(moment)
+
     async with people.joining:
         if await service.reading(lambda: people.find(log, email)) is not None:
             raise taken
-        appended = await write(service, principal, "members:write", decide)
+        appended = await write(service, principal, "members:write", within_plan)
     if await service.reading(lambda: people.find(log, email)) != member_id:
         # Another process gave the address away at the same moment. Nobody can log in as this one: he goes again.
         forgotten = await service.reading(lambda: people.forgotten(member_id))

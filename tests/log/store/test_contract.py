@@ -26,7 +26,7 @@ from ledger.log.store import (
     Store,
 )
 from ledger.tlog.edge import FullTile
-from tests.log.store.rows import ROOT, TENANT, add, contents, event_id, head, make, row
+from tests.log.store.rows import NOW, ROOT, TENANT, add, contents, event_id, head, make, row
 
 # Writing
 
@@ -302,6 +302,37 @@ def test_sealed_fields_are_read_with_their_key(store: Store) -> None:
     add(store, row(1, sealed=b"blob", data_key=b"key"), row(2))
     assert store.sealed(1, 1) == Sealed(b"blob", b"key")
     assert [store.sealed(1, index) for index in (0, 2, 99)] == [None] * 3
+
+
+def test_calls_are_counted_by_agent_and_day_within_their_log(store: Store) -> None:
+    day = 86_400_000
+    rows = [
+        row(index, agent_id=agent, type=kind, recorded_at=NOW // day * day + after)
+        for index, (agent, kind, after) in enumerate(
+            [
+                ("a", "call.reported", 0),
+                ("b", "call.reported", 1),
+                ("a", "call.reported", day - 1),
+                ("a", "agent.manifest_reported", day - 1),
+                ("a", "call.reported", day),
+                ("b", "call.decided", day),
+            ],
+            start=1,
+        )
+    ]
+    add(store, *rows)
+    kinds, first = ("call.reported", "call.decided"), NOW // day
+    assert sorted(store.count_calls(1, kinds, 1, 100)) == [
+        ("a", first, 2), ("a", first + 1, 1), ("b", first, 1), ("b", first + 1, 1),
+    ]  # fmt: skip
+    assert sorted(store.count_calls(1, kinds, 2, 4)) == [("a", first, 1), ("b", first, 1)]
+    assert store.count_calls(0, kinds, 1, 100) == store.count_calls(1, (), 0, 100) == []
+
+
+def test_known_keys_are_found_without_writing(store: Store) -> None:
+    add(store, row(1, dedup=b"d" * 16, request=b"r"), row(2))
+    assert store.known(1, [b"d" * 16, b"e" * 16]) == {b"d" * 16: Known(1, event_id(1), b"r")}
+    assert store.known(1, []) == {}
 
 
 def test_tiles_and_their_roots_are_read_by_place(store: Store) -> None:

@@ -123,6 +123,10 @@ where log_number = %(log)s and leaf_index >= %(start)s and leaf_index < %(stop)s
     and (%(text)s::bytea is null or position(%(text)s::bytea in leaf) > 0)
 order by leaf_index desc limit %(limit)s;
 
+-- count_calls --
+select coalesce(agent_id, ''), recorded_at / 86400000, count(*) from entries
+where log_number = %s and leaf_index >= %s and leaf_index < %s and type = any(%s) group by 1, 2;
+
 -- select_tile --
 select hashes from tiles where log_number = %s and level = %s and number = %s;
 

@@ -90,6 +90,10 @@ from entries where position >= ? and position < ? and hex(data_key) in (select v
 update entries set data_key = ?, sealed = ?, request = case when ? then null else request end
 where position = ? and data_key = ?;
 
+-- count_calls --
+select coalesce(agent_id, ''), recorded_at / 86400000, count(*) from entries
+where position >= ? and position < ? and type in (select value from json_each(?)) group by 1, 2;
+
 -- select_tile --
 select hashes from tiles where position = ?;
 
