@@ -103,6 +103,73 @@ def test_further_headers_are_a_setting(fresh_ledger):
     assert asyncio.run(ask()) == [200, 200, 401]
 
 
+KEY_HEADERS = ("X-PhronEdge-Key", "X-AEGIS-API-Key", "X-AEGIS-Agent-Token")
+"""Of other products, whose clients go on sending them."""
+
+
+def test_every_form_of_credential_of_other_products_is_taken(fresh_ledger):
+    """Key in a product's header, cookie, tokens of members and agents, with tenant and agent named beside them."""
+    place, keys = fresh_ledger
+    settings = {
+        "key_headers": (*place.key_headers, *KEY_HEADERS),
+        "agent_headers": (*place.agent_headers, "X-Edictum-Agent-Id"),
+        "password_memory": 64,
+        "password_passes": 1,
+    }
+
+    async def ask():
+        async with application(place, **settings) as app, asgi_client(app, keys["owner_key"]) as owner:
+            login = {"email": "ada@example.org", "password": "correct horse battery"}
+            member_id = (await owner.post(f"{API}/setup", json=login)).json()["id"]
+            key = (await owner.post(f"{API}/keys", json={"env": "all", "label": "x", "agents": ["robot", "b"]})).json()
+            made = (await owner.post(f"{API}/agents/robot/credentials", json={})).json()
+            async with asgi_client(app) as nobody:
+                member_token = (await nobody.post(f"{API}/auth/token", json=login)).json()["access_token"]
+                wanted = {"agent_id": "robot", "secret": made["secret"]}
+                agent_token = (await nobody.post(f"{API}/auth/agent/token", json=wanted)).json()["access_token"]
+                # By hand below, as a browser does over TLS.
+                cookie = (await nobody.post(f"{API}/auth/login", json=login)).headers["set-cookie"].partition(";")[0]
+                nobody.cookies.clear()
+                actors = {
+                    key["key"]: f"key:{key['id']}",
+                    member_token: f"member:{member_id}",
+                    agent_token: "agent:robot",
+                }
+                forms = [
+                    ({name: secret}, actor)
+                    for secret, actor in actors.items()
+                    for name in ("X-API-Key", "X-Agent-Token", *KEY_HEADERS)
+                ]
+                forms += [({"authorization": f"Bearer {secret}"}, actor) for secret, actor in actors.items()]
+                forms += [({"cookie": f"a=b; {cookie}; c=d"}, f"member:{member_id}")]
+                for form, actor in forms:
+                    for tenant in ({}, {"X-Tenant-ID": keys["tenant_id"]}):
+                        answer = await nobody.get(f"{API}/auth/me", headers=form | tenant)
+                        assert (answer.status_code, answer.json().get("actor")) == (200, actor), form
+                    refused = await nobody.get(f"{API}/auth/me", headers=form | {"X-Tenant-ID": NO_SUCH_EVENT})
+                    problem_of(refused, 403, "TENANT_MISMATCH")
+                    for name in ("X-Edictum-Agent-Id", "X-Agent-ID"):
+                        answer = await nobody.get(f"{API}/auth/me", headers=form | {name: "robot"})
+                        assert answer.json()["agents"] == ["robot"], form
+                        other = await nobody.get(f"{API}/auth/me", headers=form | {name: "other"})
+                        assert other.status_code == (200 if actor.startswith("member:") else 403), form
+                    wrong = {name: value[:-4] + "AAAA" for name, value in form.items() if name != "cookie"}
+                    problem_of(await nobody.get(f"{API}/auth/me", headers=wrong), 401, "UNAUTHORIZED")
+
+    asyncio.run(ask())
+
+
+def test_headers_of_other_products_are_none_unless_they_are_set(service, nobody):
+    for name in KEY_HEADERS:
+        answer = nobody.get(f"{API}/transparency/head", headers={name: service.keys["owner_key"]})
+        problem_of(answer, 401, "UNAUTHORIZED")
+    # Whose agent it is, is then not said: the header is no constraint.
+    answer = nobody.get(
+        f"{API}/auth/me", headers={"x-api-key": service.keys["owner_key"], "X-Edictum-Agent-Id": "robot"}
+    )
+    assert answer.json()["agents"] is None
+
+
 class _Record:
     tenant_id = "tenant-1"
 
