@@ -96,7 +96,7 @@ class Application:
         self._scheduler = None
         if jobs:
             sweep, flush = self._exports.sweep, self._tenancy.tallies.flush
-            self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush)
+            self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush, settings.tally_interval)
         self.streams = Streams(self._ledger.sequencer, settings.max_streams, settings.heartbeat)
         self.service = Service(
             self._ledger,
@@ -202,7 +202,6 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             tokens.issue_token, tokens.refresh_token, tokens.revoke_tokens, tokens.introspect_token,
             agents.create_credential, agents.create_named_credential, agents.list_credentials,
             agents.delete_credential, agents.issue_agent_token,
-            shares.create_share, shares.list_shares, shares.delete_share, shares.get_shared,
             sso.list_offers, sso.start_login, sso.finish_login, sso.get_config, sso.put_config, sso.run_test,
             tenant.get_tenant, tenant.patch_tenant, tenant.list_plans,
             tenants.create_tenant, tenants.list_tenants, tenants.get_tenant_by_id, tenants.patch_tenant_by_id,
@@ -210,6 +209,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             usage.get_usage_by_agent, usage.get_usage_anomalies, usage.get_usage_dashboard,
             switch.get_kill_switch, switch.engage_kill_switch, switch.release_kill_switch,
             console.get_dashboard_state, console.put_dashboard_state, console.post_feedback,
+            shares.create_share, shares.list_shares, shares.delete_share, shares.get_shared,
             *second_names(),
         ],
     )  # fmt: skip
@@ -234,7 +234,6 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("POST", "/api/v1/agents/{agent_id}/credentials"): agents.NewCredentialRequest,
             ("POST", "/api/v1/auth/credentials"): agents.NamedCredentialRequest,
             ("POST", "/api/v1/auth/agent/token"): agents.AgentTokenRequest,
-            ("POST", "/api/v1/audit/shares"): shares.NewShareRequest,
             ("PUT", "/api/v1/auth/sso/config"): sso.ProviderRequest,
             ("POST", "/api/v1/auth/sso/config/test"): sso.CheckRequest,
             ("PATCH", "/api/v1/tenant"): tenant.TenantChange,
@@ -243,6 +242,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("PUT", "/api/v1/kill-switch"): switch.EngageRequest,
             ("PUT", "/api/v1/dashboard/state"): dict[str, Any],
             ("POST", "/api/v1/feedback"): console.FeedbackRequest,
+            ("POST", "/api/v1/audit/shares"): shares.NewShareRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
             ("POST", "/api/v1/signing-keys/rotate"): signing_keys.RotateRequest,
             ("POST", "/api/v1/receipts/verify"): Receipt,

@@ -13,13 +13,16 @@ from ledger.log.errors import LedgerError
 from ledger.log.roots import RootLog
 
 SWEEP_SECONDS = 3600
-FLUSH_SECONDS = 10
 
 _log = structlog.get_logger("ledger.jobs")
 
 
 def schedule(
-    roots: RootLog, root_interval: float, sweep: Callable[[], Awaitable[None]], flush: Callable[[], Awaitable[None]]
+    roots: RootLog,
+    root_interval: float,
+    sweep: Callable[[], Awaitable[None]],
+    flush: Callable[[], Awaitable[None]],
+    flush_interval: float,
 ) -> AsyncIOScheduler:
     """A scheduler with all jobs, not started. Missed days are closed at start and a second after each midnight
     (UTC); `sweep` removes exports that nobody has to fetch any more, `flush` writes what was counted.
@@ -32,7 +35,7 @@ def schedule(
     scheduler.add_job(_guarded("close_past_days", roots.close_past_days), "cron", hour=0, minute=0, second=1)
     scheduler.add_job(_guarded("close_past_days", roots.close_past_days))
     scheduler.add_job(_guarded("sweep_exports", sweep), "interval", seconds=SWEEP_SECONDS)
-    scheduler.add_job(_guarded("flush_tallies", flush), "interval", seconds=FLUSH_SECONDS)
+    scheduler.add_job(_guarded("flush_tallies", flush), "interval", seconds=flush_interval)
     return scheduler
 
 

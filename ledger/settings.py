@@ -82,6 +82,9 @@ class Settings:
     password_passes: int = 3
     """Passes over it."""
 
+    tally_interval: float = 10.0
+    """Seconds between entries that say how often somebody was refused; without an entry for each nobody fills a log."""
+
     proxies: tuple[str, ...] = ()
     """Addresses or networks of the proxies before the service: what they say of their callers' addresses is believed.
     """

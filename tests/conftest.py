@@ -13,7 +13,7 @@ import pytest
 
 from tests.ledgers import STORES, Ledger, Room
 from tests.postgres import Postgres, external_server, shared_folder, shared_server
-from tests.running import Service, run_ledger
+from tests.running import CHEAP_LOGINS, Service, run_ledger
 
 TESTS = Path(__file__).parent
 SHARED = TESTS.parents[1] / "shared"
@@ -165,7 +165,7 @@ def service(template_ledger: Ledger, module_room: Room) -> Iterator[Service]:
     """A running service for the tests of one file; each test uses call_ids of its own."""
     source, keys = template_ledger
     # Tests of one file ask faster than callers do, and all from one address.
-    flags = ("--root-interval", "0.2", "--stranger-rate", "0")
+    flags = ("--root-interval", "0.2", "--stranger-rate", "0", *CHEAP_LOGINS)
     with Service(module_room.copy(source), keys, *flags) as running:
         yield running
 

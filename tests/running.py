@@ -20,6 +20,13 @@ from tests.forked import Forked, run_forked
 
 START_SECONDS = 30
 
+CHEAP_LOGINS = (
+    "--password-memory", "64", "--password-passes", "1", "--login-attempts", "0", "--tally-interval", "3600",
+)  # fmt: skip
+"""Flags of a service where people log in all the time: a guess at a password costs little, and any number is taken.
+What was refused is no entry before the service ends, so that the size of a log says what a request wrote.
+"""
+
 Place = Settings | Path
 """Where a ledger is: a data directory alone, or one that goes with a database."""
 

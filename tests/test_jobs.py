@@ -35,7 +35,7 @@ async def nothing() -> None:
 def test_job_fails_runs_again_and_ends_with_the_service(caplog: pytest.LogCaptureFixture) -> None:
     async def live() -> int:
         roots = Roots()
-        scheduler = schedule(roots, 0.05, nothing, nothing)  # type: ignore[arg-type]
+        scheduler = schedule(roots, 0.05, nothing, nothing, 0.05)  # type: ignore[arg-type]
         scheduler.start()
         async with asyncio.timeout(20):
             await roots.hanging.wait()

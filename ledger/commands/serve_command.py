@@ -55,6 +55,12 @@ OTHER_FILES = 256
 @option("--login-attempts", type=click.IntRange(0, 10_000), default=10, help="logins from an address in 5 minutes")
 @option("--password-memory", type=click.IntRange(8, 1 << 22), default=64 << 10, help="KiB that a password's hash costs")
 @option("--password-passes", type=click.IntRange(1, 100), default=3, help="passes over that memory")
+@option(
+    "--tally-interval",
+    type=click.FloatRange(0.05, 86_400),
+    default=10.0,
+    help="seconds between entries that say how often somebody was refused",
+)
 @option("--key-header", multiple=True, help="further header that may carry a key (repeatable)")
 @option("--agent-header", multiple=True, help="further header that names the agent (repeatable)")
 @option("--tenant-header", multiple=True, help="further header that names the tenant (repeatable)")
@@ -80,6 +86,7 @@ def command(
     login_attempts: int,
     password_memory: int,
     password_passes: int,
+    tally_interval: float,
     key_header: tuple[str, ...],
     agent_header: tuple[str, ...],
     tenant_header: tuple[str, ...],
@@ -95,7 +102,8 @@ def command(
       ledger serve --data /srv/ledger --host 0.0.0.0 --port 8080
       ledger serve --database-url postgresql://ledger@db/ledger
     """
-    if any(map(math.isnan, (root_interval, rate, stranger_rate, heartbeat, request_timeout, idle_timeout))):
+    seconds = root_interval, heartbeat, request_timeout, idle_timeout, tally_interval
+    if any(map(math.isnan, (*seconds, rate, stranger_rate))):
         raise ConfigurationError("a number of seconds, or of events per second, is missing: nan is none")
     serve(
         replace(
@@ -115,6 +123,7 @@ def command(
             login_attempts=login_attempts,
             password_memory=password_memory,
             password_passes=password_passes,
+            tally_interval=tally_interval,
             key_headers=(*settings.key_headers, *key_header),
             agent_headers=(*settings.agent_headers, *agent_header),
             tenant_headers=(*settings.tenant_headers, *tenant_header),

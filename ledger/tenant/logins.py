@@ -49,16 +49,22 @@ class Logins:
         self.take_attempt(address)
         log, member_id, kept = await self._ledger.reading(lambda: self._find(email, tenant_id))
         right = await self._passwords.verify(None if kept is None else kept.password, password)
+        # The vault is asked now, so the fold must not be older: another process may have let him in a moment ago.
+        await self._ledger.refresh(log)
         member = log.committed.state[TenantState].members.get(member_id)
         if right and member is not None and member.status == "active":
             return log, member
         self._tallies.failed_login(log.number, None if kept is None else member_id)
         raise UnauthorizedError("the e-mail address or the password is wrong")
 
-    async def confirm(self, member_id: str, password: str) -> None:
-        """Raises UnauthorizedError unless it is the member's password."""
+    async def confirm(self, log: Log, member_id: str, password: str, address: Address) -> None:
+        """Raises UnauthorizedError unless it is the member's password, and RateLimitedError: whoever found a session
+        could try passwords here as well.
+        """
+        self.take_attempt(address)
         kept = await self._ledger.reading(lambda: self._people.belongings(member_id))
         if not await self._passwords.verify(None if kept is None else kept.password, password):
+            self._tallies.failed_login(log.number, member_id)
             raise UnauthorizedError("the password is wrong")
 
     def log_of(self, tenant_id: str | None) -> Log:

@@ -151,7 +151,7 @@ def change_member(
     one role or the other is not his to give, and ConflictError when nobody would be left to own the tenant.
     """
     member = require_member(moment, member_id)
-    _require_givable(giver, member.role, *([] if role is None else [role]))
+    require_givable(giver, member.role, *([] if role is None else [role]))
     if suspend is not None and member.status == "invited":
         raise ConflictError("the member has not joined yet: remove the invitation instead")
     status = None if suspend is None else "suspended" if suspend else "active"
@@ -173,13 +173,14 @@ def change_member(
 def remove_member(moment: Moment, member_id: str, actor: str, giver: str, forgotten: Sequence[SideRow]) -> list[Draft]:
     """Decide that a member goes. Raises as `change_member` does."""
     member = require_member(moment, member_id)
-    _require_givable(giver, member.role)
+    require_givable(giver, member.role)
     if member.role == "owner":
         _require_other_owner(moment.state[TenantState], member_id)
     return [Draft(MemberRemoved(member_id=member_id, actor=actor), subject=member_id, side=tuple(forgotten))]
 
 
-def _require_givable(giver: str, *roles: str) -> None:
+def require_givable(giver: str, *roles: str) -> None:
+    """Raises ForbiddenError for a role that may do more than the role of who gives it, or takes it away."""
     for role in roles:
         if not may_give(giver, role):
             raise ForbiddenError(f"the role {role} may do more than the role {giver}: it is not yours to give or take")

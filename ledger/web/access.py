@@ -76,11 +76,14 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     def _require_as(self, role: str, permission: str) -> None:
         if permission in WHOLE_TENANT and self.env is not None:
-            raise ForbiddenError(f"{permission} needs a key for all environments, this one is for {self.env}")
-        if not self._may_as(role, permission):
-            if self.denied is not None:
-                self.denied(self.log.number, self.actor, permission)
-            raise ForbiddenError(f"{permission} is not for the role {role}")
+            refusal = f"{permission} needs a key for all environments, this one is for {self.env}"
+        elif not self._may_as(role, permission):
+            refusal = f"{permission} is not for the role {role}"
+        else:
+            return
+        if self.denied is not None:
+            self.denied(self.log.number, self.actor, permission)
+        raise ForbiddenError(refusal)
 
     def deciding(self, permission: str, decide: Decide) -> Decide:
         """`decide`, after the credential and what it may do are looked at once more under the lock. Raises

@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -28,7 +29,7 @@ from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi import checks
 
 from tests.postgres import PostgresServer
-from tests.running import Service, event, eventually, run_ledger
+from tests.running import CHEAP_LOGINS, Service, event, eventually, run_ledger
 from tests.web.asking import API
 from tests.web.event_stream import EVENT_STREAM
 
@@ -41,8 +42,11 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 TIMEOUT_SECONDS = 60
-FLAGS = ("--stranger-rate", "0")
+FLAGS = ("--stranger-rate", "0", *CHEAP_LOGINS)
 """Of the service: asked as fast as it can answer, by one address, it would soon refuse."""
+
+
+PASSWORD = "correct horse battery"
 
 
 class Operation(NamedTuple):
@@ -51,11 +55,64 @@ class Operation(NamedTuple):
     needs_key: bool
 
 
+class People:
+    """Members and agents to be named: each request that needs one gets its own, since it may end it."""
+
+    def __init__(self, owner: httpx.Client) -> None:
+        self._owner = owner
+        self._numbers = count()
+        self._login = {"email": self.email(), "password": PASSWORD}
+        self._post("setup", self._login)
+
+    def email(self) -> str:
+        return f"member-{next(self._numbers)}@contract.example"
+
+    def invited(self) -> dict[str, Any]:
+        return self._post("members", {"email": self.email()})
+
+    def tokens(self) -> dict[str, Any]:
+        """Those of a new session of the member who owns the tenant."""
+        return self._post("auth/token", self._login)
+
+    def credential(self) -> dict[str, Any]:
+        return self._post("agents/payments-agent/credentials", {})
+
+    def bodies(self) -> dict[tuple[str, str], Callable[[], dict[str, Any]]]:
+        """By method and path, what a generator never guesses of a body."""
+        return {
+            ("POST", f"{API}/auth/login"): lambda: self._login,
+            ("POST", f"{API}/auth/token"): lambda: self._login,
+            ("POST", f"{API}/auth/refresh"): lambda: {"refresh_token": self.tokens()["refresh_token"]},
+            ("POST", f"{API}/auth/revoke"): lambda: {"token": self.tokens()["access_token"]},
+            ("POST", f"{API}/auth/introspect"): lambda: {"token": self.tokens()["access_token"]},
+            ("POST", f"{API}/auth/agent/token"): self._secret,
+            ("POST", f"{API}/auth/credentials"): lambda: {"agent_id": "payments-agent", "env": "staging"},
+            ("POST", f"{API}/agents/{{agent_id}}/credentials"): lambda: {"label": "in-contract"},
+            ("PATCH", f"{API}/auth/me"): lambda: {"organization": "Contract"},
+            ("POST", f"{API}/members"): lambda: {"email": self.email(), "role": "dpo", "name": "Ada"},
+            ("PATCH", f"{API}/members/{{member_id}}"): lambda: {"role": "auditor"},
+            ("POST", f"{API}/invitations/accept"): self._invitation,
+        }
+
+    def _secret(self) -> dict[str, Any]:
+        made = self.credential()
+        return {"agent_id": made["agent_id"], "secret": made["secret"]}
+
+    def _invitation(self) -> dict[str, Any]:
+        return {"invitation": self.invited()["invitation"], "password": PASSWORD}
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = self._owner.post(f"{API}/{path}", json=body).raise_for_status().json()
+        return made
+
+
 class Contract:
     """A service with something to find in it, and its document."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._people = People(service.client())
+        self._bodies = self._people.bodies()
         self._keys = {
             "owner": service.keys["owner_key"],
             "auditor": service.create_key(role="auditor", env="all")["key"],
@@ -104,7 +161,6 @@ class Contract:
     def ask(self, caller: str, operation: Operation, examples: int, seed_number: int) -> Counter[int]:
         """Ask one operation; how often it answered with which status. Raises when an answer breaks the contract."""
         described = self._described[operation]
-        headers = {"authorization": f"Bearer {self._keys[caller]}"} if caller in self._keys else {}
         statuses: Counter[int] = Counter()
 
         def check(mode: GenerationMode) -> None:
@@ -119,7 +175,8 @@ class Contract:
                 if data.draw(st.booleans()):
                     self._name_something(case)
                 accept = data.draw(st.sampled_from(["*/*", "application/json", "text/plain"]))
-                answer = case.call(headers=headers | {"accept": accept}, timeout=TIMEOUT_SECONDS)
+                headers = self._credential(caller, operation) | {"accept": accept}
+                answer = case.call(headers=headers, timeout=TIMEOUT_SECONDS)
                 statuses[answer.status_code] += 1
                 case.validate_response(answer, checks=CHECKS)
 
@@ -133,6 +190,12 @@ class Contract:
             assert not (described.query or described.body), operation
         return statuses
 
+    def _credential(self, caller: str, operation: Operation) -> dict[str, str]:
+        """The header that says who asks. Nobody logs out with a key: the owner does so as a member."""
+        if caller == "owner" and operation.path.endswith("/auth/logout"):
+            return {"authorization": f"Bearer {self._people.tokens()['access_token']}"}
+        return {"authorization": f"Bearer {self._keys[caller]}"} if caller in self._keys else {}
+
     def _name_something(self, case: Case) -> None:
         """Names that a generator never guesses: of what is there, instead of what is not."""
         known: dict[str, Any] = {"event_id": self._event_id, "date": self._date}
@@ -143,6 +206,11 @@ class Contract:
                 known["export_id"] = self._export(owner)
         if "key_id" in case.path_parameters:
             known["key_id"] = self._service.create_key()["id"]
+        if "member_id" in case.path_parameters:
+            known["member_id"] = self._people.invited()["id"]
+        if "agent_id" in case.path_parameters:
+            made = self._people.credential()
+            known |= {"agent_id": made["agent_id"], "credential_id": made["id"]}
         if {"share_id", "token"} & set(case.path_parameters):
             known |= self._share()
         for name in case.path_parameters:
@@ -158,6 +226,8 @@ class Contract:
             case.body, case.media_type = wanted, "application/json"
         elif (case.method, case.path) == ("POST", f"{API}/erasures"):
             case.body, case.media_type = {"event_ids": [self._event_id], "grounds": "other"}, "application/json"
+        elif (body := self._bodies.get((case.method, case.path))) is not None:
+            case.body, case.media_type = body(), "application/json"
 
 
 def _is_endless(described: APIOperation) -> bool:

@@ -276,14 +276,14 @@ class Store(Protocol):
 
     def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page: ...
 
+    def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
+        """How many of the entries [start, stop) are of these types, by agent and day; a few thousand at a time."""
+        ...
+
     def search_onward(self, log_number: int, wanted: Filter, start: int, stop: int, limit: int) -> Onward:
         """What a listing wants of the entries [start, stop), in order. It goes as far as a listing goes for one
         answer.
         """
-        ...
-
-    def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
-        """How many of the entries [start, stop) are of these types, by agent and day; a few thousand at a time."""
         ...
 
     def tile(self, log_number: int, level: int, number: int) -> bytes | None:

@@ -128,6 +128,7 @@ async def delete_credential(
     credential_id: FromPath[str],
 ) -> Response[None]:
     """At once and for good, with all tokens that were got by it."""
+    _require_acts_for(principal, agent_id)
 
     def decide(moment: Moment) -> list[Draft]:
         credential = moment.state[TenantState].credentials.get(credential_id)
@@ -155,6 +156,7 @@ async def issue_agent_token(
     if owner is None:
         rates.missed(address)
         raise refusal
+    rates.take(owner.id)
     log = ledger.log(owner.log_number)
     if owner.id not in log.committed.state[TenantState].credentials:
         await ledger.refresh(log)
@@ -177,8 +179,7 @@ async def _create(
     ledger, log, now = service.ledger, principal.log, service.ledger.clock()
     if not principal.reaches(wanted.env):
         raise ForbiddenError(f"a key for {principal.env} makes credentials for {principal.env} only")
-    if not principal.acts_for(wanted.agent_id):
-        raise ForbiddenError(f"this credential does not act for the agent {wanted.agent_id[:64]!r}")
+    _require_acts_for(principal, wanted.agent_id)
     expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now)
     if expires_at is not None and expires_at <= now:
         raise InvalidRequestError.at(["body", "expires_at"], "lies in the past")
@@ -228,3 +229,9 @@ def _agent_id(text: str) -> str:
         return msgspec.convert(text, AgentId)
     except msgspec.ValidationError:
         raise NotFoundError("there is no such agent") from None
+
+
+def _require_acts_for(principal: Principal, agent_id: str) -> None:
+    """Raises ForbiddenError for a key that acts for other agents only."""
+    if not principal.acts_for(agent_id):
+        raise ForbiddenError(f"this credential does not act for the agent {agent_id[:64]!r}")

@@ -98,10 +98,7 @@ async def create_key(
     wanted = await read_json(request, _new_key_decoder)
     if principal.env is not None and wanted.env != principal.env:
         raise ForbiddenError(f"a key for {principal.env} makes keys for {principal.env} only")
-    if not may_give(principal.role, wanted.role):
-        raise ForbiddenError(
-            f"the role {wanted.role} may do more than the role {principal.role}, so it is not yours to give"
-        )
+    _require_givable(principal.role, wanted.role)
     _require_within(principal, wanted)
     ledger, log, now = service.ledger, principal.log, service.ledger.clock()
     expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now)
@@ -123,6 +120,7 @@ async def create_key(
     )
 
     def decide(moment: Moment) -> list[Draft]:
+        _require_givable(principal.recheck(moment), wanted.role)
         require_room(moment.state, "keys")
         ledger.require_keys(moment, seen, [new.draft])
         return [new.draft]
@@ -158,8 +156,8 @@ async def delete_key(
         key = moment.state[TenantState].keys.get(key_id)
         if key is not None and principal.env not in (None, key.env):
             raise ForbiddenError(f"a key for {principal.env} revokes keys for {principal.env} only")
-        if key is not None and not may_give(principal.role, key.role):
-            raise ForbiddenError(f"a key of the role {key.role} is not for the role {principal.role} to revoke")
+        if key is not None:
+            _require_givable(principal.recheck(moment), key.role)
         return revoke_key(moment, key_id, principal.actor)
 
     [item] = (await write(service, principal, "keys:write", decide)).items
@@ -177,8 +175,9 @@ async def validate_key(
         return Validity(False)
     if found.log is not principal.log or found.key_id is None:
         return Validity(True)
-    key = principal.log.committed.state[TenantState].keys[found.key_id]
-    return Validity(True, key.key_id, key.env, key.role)
+    key = principal.log.committed.state[TenantState].keys.get(found.key_id)
+    # An agent's token is known by its credential, which is no key.
+    return Validity(True) if key is None else Validity(True, key.key_id, key.env, key.role)
 
 
 def _key_answer(service: Service, principal: Principal, key: Key) -> KeyAnswer:
@@ -196,6 +195,12 @@ def _key_answer(service: Service, principal: Principal, key: Key) -> KeyAnswer:
         triggers=None if key.scope.triggers is None else sorted(key.scope.triggers),
         uploads=key.scope.uploads,
     )
+
+
+def _require_givable(giver: str, role: str) -> None:
+    """Raises ForbiddenError for a key that may do more than who gives it, or takes it away."""
+    if not may_give(giver, role):
+        raise ForbiddenError(f"the role {role} may do more than the role {giver}, so it is not yours to give or take")
 
 
 def _require_within(principal: Principal, wanted: NewKeyRequest) -> None:

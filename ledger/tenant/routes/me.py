@@ -99,6 +99,8 @@ async def patch_me(
     if texts.commitments or wanted.password is not UNSET:
         if member_id is None:
             raise ForbiddenError("a profile is a person's: log in to change it")
+        if wanted.password is not UNSET:
+            await tenancy.logins.confirm(log, member_id, wanted.password.current, request.scope["client"])
         drafts.append((texts, await _own_draft(service, tenancy, member_id, texts, wanted)))
     if tenant_texts.commitments:
         principal.require("tenant:write")
@@ -123,7 +125,7 @@ async def patch_me(
 async def _own_draft(
     service: Service, tenancy: Tenancy, member_id: str, texts: SealedTexts, wanted: ProfileChange
 ) -> Draft:
-    """The draft of a member's own change. Raises UnauthorizedError for a wrong old password."""
+    """The draft of a member's own change, who has shown his old password where he wants another."""
     event = MemberProfileChanged(
         member_id=member_id,
         actor=f"member:{member_id}",
@@ -133,7 +135,6 @@ async def _own_draft(
     )
     if wanted.password is UNSET:
         return texts.draft(event, member_id)
-    await tenancy.logins.confirm(member_id, wanted.password.current)
     hashed = await tenancy.passwords.hash(wanted.password.new)
     kept = await service.reading(lambda: tenancy.people.kept_with_password(member_id, hashed))
     return texts.draft(event, member_id, kept)

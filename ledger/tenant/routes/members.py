@@ -11,18 +11,24 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from ledger.log.entry import format_time, read_envelope
-from ledger.log.errors import ConflictError, ForbiddenError, InvalidRequestError
-from ledger.log.events.members import MemberInvited, MemberJoined, MemberRole
+from ledger.log.errors import ConflictError, InvalidRequestError
+from ledger.log.events.members import MemberInvited, MemberJoined, MemberRemoved, MemberRole
 from ledger.log.ledger import Ledger
 from ledger.log.working_copy import Draft, Log, Moment
 from ledger.tenant.passwords import MAX_CHARACTERS, MIN_CHARACTERS
-from ledger.tenant.people import change_member, is_email, new_member_id, remove_member, require_member
+from ledger.tenant.people import (
+    change_member,
+    is_email,
+    new_member_id,
+    remove_member,
+    require_givable,
+    require_member,
+)
 from ledger.tenant.plans import require_room
 from ledger.tenant.secrets import new_random
 from ledger.tenant.state import Member, TenantState
 from ledger.tenant.tenancy import Tenancy
 from ledger.web.access import Principal
-from ledger.web.permissions import may_give
 from ledger.web.service import Service
 from ledger.web.writes import read_json, seal_texts, sealed_texts_of, where, write
 
@@ -128,8 +134,7 @@ async def create_member(
     principal.require("members:write")
     wanted = await read_json(request, _new_member_decoder)
     require_email(wanted.email)
-    if not may_give(principal.role, wanted.role):
-        raise ForbiddenError(f"the role {wanted.role} may do more than the role {principal.role}")
+    require_givable(principal.role, wanted.role)
     if wanted.password is not None:
         return await join(service, principal, tenancy, wanted, role=wanted.role, how="created")
     return await _invite(service, principal, tenancy, wanted)
@@ -214,6 +219,7 @@ async def join(
 
     def decide(moment: Moment) -> list[Draft]:
         check(moment)
+        require_givable(principal.recheck(moment), role)
         draft = texts.draft(event, member_id, kept)
         service.ledger.require_keys(moment, texts.seen, [draft])
         return [draft]
@@ -238,6 +244,7 @@ async def _invite(
     kept = tenancy.people.kept_of(log, member_id, wanted.email, invitation=secret)
 
     def decide(moment: Moment) -> list[Draft]:
+        require_givable(principal.recheck(moment), wanted.role)
         draft = texts.draft(event, member_id, kept)
         ledger.require_keys(moment, texts.seen, [draft])
         return [draft]
@@ -268,10 +275,12 @@ async def _add(
         appended = await write(service, principal, "members:write", within_plan)
     if await service.reading(lambda: people.find(log, email)) != member_id:
         # Another process gave the address away at the same moment. Nobody can log in as this one: he goes again.
-        forgotten = await service.reading(lambda: people.forgotten(member_id))
+        forgotten = tuple(await service.reading(lambda: people.forgotten(member_id)))
 
         def undo(moment: Moment) -> list[Draft]:
-            return remove_member(moment, member_id, principal.actor, "owner", forgotten)
+            require_member(moment, member_id)
+            # Even of an owner: the last one is whoever can log in.
+            return [Draft(MemberRemoved(member_id=member_id, actor=principal.actor), subject=member_id, side=forgotten)]
 
         await ledger.sequencer.submit(log, undo)
         raise taken

@@ -11,14 +11,13 @@ from msgspec import UNSET, Meta
 
 from ledger.log.errors import (
     ConflictError,
-    ForbiddenError,
     InvalidRequestError,
     NotFoundError,
     UnauthorizedError,
 )
 from ledger.log.events.credentials import TokenRevoked
 from ledger.log.working_copy import Draft, Moment
-from ledger.tenant.people import require_member
+from ledger.tenant.people import require_givable, require_member
 from ledger.tenant.routes.logins import login_decoder
 from ledger.tenant.sessions import access_token, begin_session, record_refresh
 from ledger.tenant.state import Member
@@ -26,7 +25,7 @@ from ledger.tenant.tenancy import Tenancy
 from ledger.tenant.tokens import ACCESS_SECONDS, Claims, live_credential, live_member
 from ledger.web.access import Principal
 from ledger.web.doors import asked_of
-from ledger.web.permissions import may_give, permissions_of
+from ledger.web.permissions import permissions_of
 from ledger.web.service import Service
 from ledger.web.writes import read_json, where
 
@@ -152,7 +151,7 @@ async def revoke_tokens(
     named = [name for name in wanted.__struct_fields__ if getattr(wanted, name) is not None]
     if len(named) > 1:
         raise InvalidRequestError.at(["body", named[1]], f"either this or {named[0]}")
-    event = _revocation(principal, tenancy, wanted)
+    event, claims = _revocation(principal, tenancy, wanted)
     own = event.session_id == principal.session_id or event.member_id == principal.member_id
     if event.session_id is UNSET and event.member_id is UNSET:
         own = event.agent == principal.agent_id
@@ -161,25 +160,23 @@ async def revoke_tokens(
         giver = principal.recheck(moment)
         if not own:
             principal.allowed("tokens:revoke")(moment)
-        if event.member_id is not UNSET:
-            member = require_member(moment, event.member_id)
-            if not own and not may_give(giver, member.role):
-                raise ForbiddenError(f"tokens of the role {member.role} are not for the role {giver} to revoke")
+            require_givable(giver, _role_of_revoked(moment, event, claims))
         return [Draft(event)]
 
     [item] = (await service.ledger.sequencer.submit(principal.log, decide)).items
     return Response(None, headers=where(item))
 
 
-def _revocation(principal: Principal, tenancy: Tenancy, wanted: RevokeRequest) -> TokenRevoked:
-    """What is revoked. Raises NotFoundError for a token of another tenant, or of none."""
+def _revocation(principal: Principal, tenancy: Tenancy, wanted: RevokeRequest) -> tuple[TokenRevoked, Claims | None]:
+    """What is revoked, and what the token says by which it was named. Raises NotFoundError for a token of another
+    tenant, or of none.
+    """
     actor = principal.actor
     member_id = wanted.member_id or wanted.user_id
     if member_id is not None:
-        return TokenRevoked(actor=actor, member_id=member_id)
+        return TokenRevoked(actor=actor, member_id=member_id), None
     if wanted.agent_id is not None:
-        return TokenRevoked(actor=actor, agent=wanted.agent_id)
-    session_id = wanted.session_id or principal.session_id
+        return TokenRevoked(actor=actor, agent=wanted.agent_id), None
     if wanted.token is not None:
         try:
             claims = tenancy.tokens.read(wanted.token)
@@ -187,10 +184,19 @@ def _revocation(principal: Principal, tenancy: Tenancy, wanted: RevokeRequest) -
             raise NotFoundError("there is no such token") from None
         if claims.iss != principal.log.origin:
             raise NotFoundError("there is no such token")
-        session_id = claims.sid
+        return TokenRevoked(actor=actor, session_id=claims.sid), claims
+    session_id = wanted.session_id or principal.session_id
     if session_id is None:
         raise InvalidRequestError.at(["body"], "an API key has no session: name a session, a member or an agent")
-    return TokenRevoked(actor=actor, session_id=session_id)
+    return TokenRevoked(actor=actor, session_id=session_id), None
+
+
+def _role_of_revoked(moment: Moment, event: TokenRevoked, claims: Claims | None) -> str:
+    """The role of those whose tokens end. A session's id alone does not say whose it is, so it may be an owner's."""
+    if event.agent is not UNSET or (claims is not None and claims.use == "agent"):
+        return "agent"
+    member_id = claims.sub if claims is not None else event.member_id
+    return "owner" if member_id is UNSET else require_member(moment, member_id).role
 
 
 @post("/auth/introspect", status_code=200, summary="Introspect a token", tags=["auth"])

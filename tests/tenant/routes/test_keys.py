@@ -263,3 +263,98 @@ def test_owner_of_one_environment_stays_in_it(service: Service) -> None:
         listed = client.get("/api/v1/events", params={"limit": 200}).json()["items"]
         assert {item["data"].get("env") for item in listed if item["type"] == "call.reported"} <= {"staging"}
         assert client.post("/api/v1/keys", json={"env": "staging", "label": "x"}).status_code == 201
+
+
+# ----------------------------------------------------------------------------------------------------- roles and scopes
+
+# Who may make and revoke keys of which role.
+GIVES = {
+    "owner": {"owner", "ciso", "dpo", "architect", "auditor", "readonly", "agent"},
+    "ciso": {"ciso", "architect", "auditor", "readonly", "agent"},
+    "architect": {"architect", "readonly", "agent"},
+    "dpo": set(),
+    "auditor": set(),
+    "readonly": set(),
+    "agent": set(),
+}
+
+
+@pytest.mark.any_store("roles are the same on every store")
+@pytest.mark.parametrize("giver", GIVES)
+def test_key_is_made_and_revoked_by_who_may_do_as_much(service, giver):
+    with service.client(service.create_key(role=giver, env="all")["key"]) as client:
+        for role in GIVES:
+            may = role in GIVES[giver]
+            victim = service.create_key(role=role)
+            before = service.size()
+            made = client.post(KEYS, json={"env": "staging", "label": "x", "role": role})
+            gone = client.delete(f"{KEYS}/{victim['id']}")
+            assert (made.status_code, gone.status_code) == ((201, 204) if may else (403, 403)), role
+            assert service.size() == before + 2 * may
+
+
+@pytest.mark.any_store("roles are the same on every store")
+@pytest.mark.parametrize("role", ["owner", "ciso", "dpo", "architect", "auditor", "readonly"])
+def test_key_may_what_its_role_may(service, role):
+    with service.client(service.create_key(role=role, env="all")["key"]) as client:
+        me = client.get(f"{API}/auth/me").json()
+        assert me["role"] == role
+        for permission, path in (
+            ("keys:read", "keys"),
+            ("members:read", "members"),
+            ("log:export", f"audit/exports/{'0' * 32}"),
+        ):
+            assert (client.get(f"{API}/{path}").status_code != 403) == (permission in me["permissions"]), path
+
+
+@pytest.mark.any_store("scopes are the same on every store")
+def test_scope_is_kept_and_shown(owner):
+    wanted = {"agents": ["b", "a", "b"], "triggers": ["cron", "manual"], "uploads": True}
+    key = owner.post(KEYS, json={"env": "all", "label": "x", **wanted}).json()
+    shown = listed(owner)[key["id"]]
+    for scope in (key, shown):
+        assert (scope["agents"], scope["triggers"], scope["uploads"]) == (["a", "b"], ["cron", "manual"], True)
+
+
+@pytest.mark.any_store("scopes are the same on every store")
+def test_key_reports_for_its_agents_only(service):
+    with service.client(service.create_key(agents=["mine"])["key"]) as client:
+        report(client, event("scoped", agent_id="mine"))
+        before = service.size()
+        for events in ([event("scoped-2", agent_id="theirs")], [event("a", agent_id="mine"), event("b", agent_id="x")]):
+            problem_of(client.post(f"{API}/events", json={"events": events}), 403, "FORBIDDEN")
+        assert service.size() == before
+
+
+@pytest.mark.any_store("scopes are the same on every store")
+@pytest.mark.parametrize("name", ["agents", "triggers"])
+def test_key_makes_none_that_acts_for_more_than_itself(service, name):
+    own = service.create_key(role="architect", env="all", **{name: ["a", "b"]})
+    with service.client(own["key"]) as client:
+        before = service.size()
+        for wider in (None, ["c"], ["a", "c"]):
+            body = {"env": "staging", "label": "x"} | ({} if wider is None else {name: wider})
+            problem_of(client.post(KEYS, json=body), 403, "FORBIDDEN")
+        assert service.size() == before
+        for same in (["a"], ["a", "b"]):
+            assert client.post(KEYS, json={"env": "staging", "label": "x", name: same}).status_code == 201
+
+
+@pytest.mark.any_store("scopes are the same on every store")
+@pytest.mark.parametrize(
+    ("scope", "loc"),
+    [
+        ({"agents": []}, ["body", "agents"]),
+        ({"agents": ["é"]}, ["body", "agents", 0]),
+        ({"agents": ["a", ""]}, ["body", "agents", 1]),
+        ({"triggers": ["x" * 201]}, ["body", "triggers", 0]),
+        ({"triggers": ["x"] * 201}, ["body", "triggers"]),
+        ({"agents": "a"}, ["body", "agents"]),
+        ({"uploads": 1}, ["body", "uploads"]),
+    ],
+)
+def test_wrong_scope_makes_no_key(service, owner, scope, loc):
+    before = service.size()
+    problem = problem_of(owner.post(KEYS, json={"env": "all", "label": "x"} | scope), 422)
+    assert locations(problem)[0][: len(loc)] == loc or locations(problem) == [["body", loc[1], "..."]]
+    assert service.size() == before
