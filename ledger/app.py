@@ -23,6 +23,7 @@ from ledger.log.report import Report
 from ledger.log.roots import RootLog
 from ledger.log.store import Store
 from ledger.settings import Settings
+from ledger.tenant.activity import connected_agents
 from ledger.tenant.passwords import Cost
 from ledger.tenant.people import require_gone
 from ledger.tenant.principals import Principals
@@ -41,6 +42,7 @@ from ledger.tenant.routes import (
     usage,
 )
 from ledger.tenant.routes import keys as key_routes
+from ledger.tenant.sso import auth_provider
 from ledger.tenant.tenancy import Tenancy, provide_tenancy
 from ledger.web import (
     audit_log,
@@ -108,6 +110,8 @@ class Application:
             self._why_not_ready,
             require_gone,
             tenancy.usage.quota_of,
+            auth_provider=auth_provider,
+            connected_agents=lambda log: connected_agents(self._ledger.store, log, self._ledger.clock()),
         )
         metrics = Metrics()
         self.litestar = _litestar(self.service, tenancy, metrics, _cors(settings))

@@ -42,9 +42,9 @@ _PATH = "/api/v1/audit/exports"
 @option(
     "--format",
     "form",
-    type=click.Choice(["folder", "tar", "csv", "json"]),
+    type=click.Choice(["folder", "tar", "csv", "json", "pdf"]),
     default="folder",
-    help="csv and json: a folder with the archive, and a view of it for people",
+    help="csv, json and pdf: a folder with the archive, and a view of it for people",
 )
 @data_option
 @refusals

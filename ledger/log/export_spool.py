@@ -29,7 +29,7 @@ MAX_KEPT = 100
 """Exports of one log."""
 
 State = Literal["running", "ready", "failed"]
-Format = Literal["tar", "csv", "json"]
+Format = Literal["tar", "csv", "json", "pdf"]
 _ID = re.compile(r"[0-9a-f]{32}")
 
 

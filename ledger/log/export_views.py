@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from ledger.log.errors import InvalidRequestError
+from ledger.log.events.logs import EvidenceExported
 from ledger.log.export import Exported, Manifest
+from ledger.log.export_spool import Format
 
 COLUMNS = (
     "leaf_index",
@@ -29,10 +32,25 @@ COLUMNS = (
 )
 _IN_DATA = ("agent_id", "tool_name", "verdict", "mode", "env")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+MAX_PDF_ENTRIES = 20_000
+"""A pdf is read by people and put together in memory; the other views have no limit."""
 
 
-def write_view(folder: Path, form: Literal["csv", "json"], exported: Exported, path: Path) -> None:
+def require_viewable(form: Format, exported: range) -> None:
+    """Raises InvalidRequestError for a range that is too long for such a view."""
+    if form == "pdf" and len(exported) > MAX_PDF_ENTRIES:
+        raise InvalidRequestError.at(
+            ["from", "to"], f"a pdf shows at most {MAX_PDF_ENTRIES} entries, not {len(exported)}: narrow the range"
+        )
+
+
+def write_view(
+    folder: Path, form: Literal["csv", "json", "pdf"], exported: Exported, export_id: str, path: Path
+) -> None:
     """Write a view of an export's folder to a new file."""
+    if form == "pdf":
+        _write_pdf(path, folder, exported, export_id)
+        return
     with path.open("x", encoding="utf-8", newline="") as file:
         (_write_csv if form == "csv" else _write_json)(file, folder, exported)
 
@@ -64,6 +82,24 @@ def _write_json(file: TextIO, folder: Path, exported: Exported) -> None:
     for number, entry in enumerate(_entries(folder, manifest.start)):
         file.write((",\n" if number else "\n") + _json(entry))
     file.write("\n]}\n")
+
+
+def _write_pdf(path: Path, folder: Path, exported: Exported, export_id: str) -> None:
+    # Only here: whoever makes no pdf need not wait for what draws one, when the service starts.
+    from ledger.log.export_pdf import write_pdf
+
+    manifest = exported.manifest
+    title = f"Entries {manifest.start} to {manifest.stop - 1} of {manifest.origin}, export {export_id}"
+    about = [
+        title,
+        _said_of(manifest, exported.sha256) + ".",
+        "To verify that: python3 ledger-verify.pyz export export.tar --key VKEY --root-key VKEY",
+        "Take verifier and keys from somewhere you trust, and compare the digest of ledger-export/manifest.note.",
+        f"The log records this export as {EvidenceExported.type} with the subject {export_id}, and that digest.",
+        "Long values are shown in part; the export has the whole. Where a value was not disclosed it says: sealed.",
+        "Characters that are not of Latin-1, or cannot be seen, are written as in JSON: a backslash, u, four digits.",
+    ]
+    write_pdf(path, title, about, _entries(folder, manifest.start))
 
 
 def _said_of(manifest: Manifest, sha256: str) -> str:

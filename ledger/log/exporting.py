@@ -24,7 +24,7 @@ from ledger.log.events.logs import EvidenceExported
 from ledger.log.export import Exported, NotCommittedError, erasures_of, write_export
 from ledger.log.export_archive import ARCHIVE, pack
 from ledger.log.export_spool import ExportedFile, ExportStatus, Format, Spool, Spooled
-from ledger.log.export_views import write_view
+from ledger.log.export_views import require_viewable, write_view
 from ledger.log.ledger import Ledger
 from ledger.log.working_copy import Draft, Log, Moment
 
@@ -60,7 +60,10 @@ class Exports:
         self._stopping = threading.Event()
 
     async def start(self, log: Log, order: Order) -> ExportStatus:
-        """Begin an export, and say where it stands. Raises RateLimitedError when too many are waiting."""
+        """Begin an export, and say where it stands. Raises RateLimitedError when too many are waiting,
+        InvalidRequestError for a range that is too long for its view.
+        """
+        require_viewable(order.format, order.exported)
         if len(self._running) >= MAX_WAITING:
             raise RateLimitedError(f"{MAX_WAITING} exports are waiting; fetch those first", 10_000_000_000)
         export_id = secrets.token_hex(16)
@@ -199,7 +202,7 @@ def _finish(order: Order, spooled: Spooled, exported: Exported, status: ExportSt
     pack(spooled.export, files[0])
     if order.format != "tar":
         files.append(spooled.folder / f"view.{order.format}")
-        write_view(spooled.export, order.format, exported, files[1])
+        write_view(spooled.export, order.format, exported, status.export_id, files[1])
     spooled.discard()
     return msgspec.structs.replace(
         status,

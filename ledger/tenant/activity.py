@@ -13,6 +13,7 @@ from statistics import median_low
 from typing import NamedTuple
 
 from ledger.log.ledger import DAY_MS, Ledger
+from ledger.log.store import Store
 from ledger.log.working_copy import Log
 from ledger.tenant.usage import CALLS, CHUNK, first_since, month_bounds
 
@@ -30,6 +31,19 @@ RULE = (
     f"called today more than {TIMES} times as often as on the median of those days, and at least {LEAST_MORE} times "
     "more often."
 )
+
+
+CONNECTED_MS = 5 * 60_000
+MOST_LOOKED_AT = 20 * CHUNK
+"""Entries that are looked at for agents that reported lately."""
+
+
+def connected_agents(store: Store, log: Log, now: int) -> int:
+    """How many agents reported a call in the five minutes before `now`, among the last entries of a log."""
+    size = log.committed.head.size
+    first = max(first_since(store, log.number, now - CONNECTED_MS, size), size - MOST_LOOKED_AT)
+    pieces = (store.count_calls(log.number, CALLS, at, min(at + CHUNK, size)) for at in range(first, size, CHUNK))
+    return len({count.agent_id for piece in pieces for count in piece})
 
 
 class Anomaly(NamedTuple):

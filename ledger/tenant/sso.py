@@ -21,11 +21,11 @@ from ledger.log.errors import InvalidRequestError
 from ledger.log.events.members import SsoConfigured
 from ledger.log.store import SecretChange
 from ledger.log.vault import Vault
-from ledger.log.working_copy import Draft
+from ledger.log.working_copy import Draft, Log
 from ledger.tenant.id_tokens import SsoRefusedError
 from ledger.tenant.oidc import Attempt, Client
 from ledger.tenant.secrets import SecretStore
-from ledger.tenant.state import Provider
+from ledger.tenant.state import Provider, TenantState
 
 BY_PROVIDER = "sso/"
 """What the names begin with under which the vault has client secrets: the log's number and the provider follow."""
@@ -58,6 +58,12 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     redirect_uri: str
     return_to: str | None
     expires_at: int
+
+
+def auth_provider(log: Log) -> str:
+    """How people of a tenant log in: `oidc` where one of its providers is enabled, else `local`."""
+    providers = log.committed.state[TenantState].providers
+    return "oidc" if any(provider.enabled for provider in providers.values()) else "local"
 
 
 def is_local_path(path: str) -> bool:

@@ -25,7 +25,12 @@ from ledger.web.access import Principal
 from ledger.web.byte_ranges import asked_part, read_part
 from ledger.web.service import Service
 
-MEDIA_TYPES = {"tar": "application/x-tar", "csv": "text/csv; charset=utf-8", "json": "application/json"}
+MEDIA_TYPES = {
+    "tar": "application/x-tar",
+    "csv": "text/csv; charset=utf-8",
+    "json": "application/json",
+    "pdf": "application/pdf",
+}
 _PROFILES = {"none": NOTHING, "all": EVERYTHING}
 
 _Index = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -34,7 +39,8 @@ _Rule = Annotated[str, Meta(min_length=3, max_length=200)]
 
 class ExportRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Entries [from, to), by default all there are. `disclose` is `none`, `all`, or rules such as
-    `call.reported /data/tool_args/*`. With `csv` or `json` there is a view for people beside the export.
+    `call.reported /data/tool_args/*`. With `csv`, `json` or `pdf` there is a view for people beside the
+    export; a pdf has at most 20,000 entries.
     """
 
     start: _Index = msgspec.field(name="from", default=0)

@@ -50,9 +50,17 @@ class PublicStatus(msgspec.Struct, frozen=True):
 
 
 class HealthDetails(msgspec.Struct, frozen=True):
+    """`base_url_https` is whether this request came over TLS, as far as a proxy says so: the service itself speaks
+    none. `workers` are those of this process; how many processes serve the ledger none of them knows.
+    """
+
     status: str
     version: str
     uptime: float
+    auth_provider: str
+    base_url_https: bool
+    workers: int
+    connected_agents: int
     database: dict[str, bool | float]
     queued_events: int
     log_size: int
@@ -91,21 +99,36 @@ async def get_short_health(service: NamedDependency[Service]) -> ShortHealth:
 
 
 @get("/api/v1/health/details", summary="Operational health", tags=["health"])
-async def get_health_details(service: NamedDependency[Service], principal: NamedDependency[Principal]) -> HealthDetails:
+async def get_health_details(
+    request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
+) -> HealthDetails:
+    """`connected_agents` are those that reported a call in the last five minutes, to whichever process."""
     principal.require("log:read")
+    log = principal.log
     try:
-        reachable, latency = True, await service.reading(lambda: _read_head(service))
+        latency = await service.reading(lambda: _read_head(service))
+        reachable, connected = True, await service.reading(lambda: service.connected_agents(log))
     except LedgerError:
-        reachable, latency = False, 0.0
+        reachable, latency, connected = False, 0.0, 0
     return HealthDetails(
         status="ok" if reachable else "degraded",
         version=ledger.__version__,
         uptime=round(time.monotonic() - service.started, 3),
+        auth_provider=service.auth_provider(log),
+        base_url_https=_came_by(request) == "https",
+        workers=1,
+        connected_agents=connected,
         database={"connected": reachable, "latency_ms": latency},
         queued_events=service.ledger.sequencer.queued,
-        log_size=principal.log.committed.head.size,
+        log_size=log.committed.head.size,
         root_log_size=service.ledger.root.committed.head.size,
     )
+
+
+def _came_by(request: Request[Any, Any, Any]) -> str:
+    """The scheme that the caller used, as the proxy has it that he called; only he is told, so he may as well lie."""
+    said: str = request.headers.get("x-forwarded-proto") or request.scope["scheme"]
+    return said.partition(",")[0].strip().lower()
 
 
 _NOT_READY = ResponseSpec(Readiness, description="It does not, and says why", generate_examples=False)

@@ -53,6 +53,10 @@ class Service:
     require_erasable: Callable[[State, str], None]
     """Raises ConflictError where something that is in use is kept of a data subject beside the log."""
     quota: Callable[[Log], Quota | None] = no_quota
+    auth_provider: Callable[[Log], str] = field(kw_only=True)
+    """How people of a tenant log in: `oidc` where one of its providers is enabled, else `local`."""
+    connected_agents: Callable[[Log], int] = field(kw_only=True)
+    """How many agents reported lately. Asks the store."""
     started: float = field(default_factory=time.monotonic)
 
     async def reading(self, read: Callable[[], _Result]) -> _Result:

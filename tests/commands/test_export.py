@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 
 from tests.commands.outcomes import digests, done, post, refused, run_together
 from tests.ledgers import Ledger
@@ -92,12 +93,13 @@ def test_export_disclose(filled: Service, tmp_path: Path) -> None:
 
 def test_export_formats(filled: Service, tmp_path: Path) -> None:
     some = ("--from", "4", "--to", "10", "--disclose", "all")
-    for form, name in (("tar", "evidence.tar"), ("csv", "for-people"), ("json", "for-programs")):
+    forms = (("tar", "evidence.tar"), ("csv", "for-people"), ("json", "for-programs"), ("pdf", "for-paper"))
+    for form, name in forms:
         done(run_ledger("export", "--out", str(tmp_path / name), "--format", form, *some, data=filled.settings))
-    assert {path.name for path in tmp_path.iterdir()} == {"evidence.tar", "for-people", "for-programs"}
+    assert {path.name for path in tmp_path.iterdir()} == {name for _, name in forms}
     assert (tmp_path / "evidence.tar").stat().st_mode & 0o777 == 0o600
     _verify(filled, tmp_path / "evidence.tar")
-    for name, view in (("for-people", "view.csv"), ("for-programs", "view.json")):
+    for name, view in (("for-people", "view.csv"), ("for-programs", "view.json"), ("for-paper", "view.pdf")):
         assert {path.name for path in (tmp_path / name).iterdir()} == {"export.tar", view}
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o700
         _verify(filled, tmp_path / name / "export.tar")
@@ -105,7 +107,9 @@ def test_export_formats(filled: Service, tmp_path: Path) -> None:
             manifest = archive.extractfile("ledger-export/manifest.note")
             assert manifest is not None
             digest = hashlib.sha256(manifest.read()).hexdigest()
-        assert digest in (tmp_path / name / view).read_text()
+        path = tmp_path / name / view
+        text = PdfReader(path).pages[0].extract_text() if path.suffix == ".pdf" else path.read_text()
+        assert digest in text
 
 
 ORDER = {"from": 4, "to": 10, "disclose": "none", "format": "tar"}

@@ -189,6 +189,30 @@ def health_in_detail_is_for_those_who_may(ask: Ask) -> None:
     problem_of(ask(by=ask.world.nobody), 401, "UNAUTHORIZED")
 
 
+@show("002-089")
+def health_in_detail_has_the_members_of_the_seed(ask: Ask) -> None:
+    """But for Redis, of which there is none."""
+    world = ask.world
+    world.reported()
+    details = ask(at=f"GET {API}/health/details", headers={"x-forwarded-proto": "https"}).json()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", details["version"]) and details["database"].keys() == {
+        "connected",
+        "latency_ms",
+    }
+    assert (details["base_url_https"], details["workers"]) == (True, 1) and details["connected_agents"] >= 1
+
+    async def providers(apart: Apart) -> list[str]:
+        found = []
+        for enabled in (None, False, True):
+            if enabled is not None:
+                wanted = {"provider": "acme", "issuer": "https://login.example", "client_id": "x", "enabled": enabled}
+                (await apart.client.put(f"{API}/auth/sso/config", json=wanted)).raise_for_status()
+            found.append((await apart.client.get(f"{API}/health/details")).json()["auth_provider"])
+        return found
+
+    assert world.apart(providers) == ["local", "local", "oidc"]
+
+
 @show("003-198", "004-031")
 def service_says_that_it_lives(ask: Ask) -> None:
     health = ask(by=ask.world.nobody).json()

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from ledger_verify import verify_export
 
+from ledger.log import export_views
 from ledger.log import exporting as module
 from ledger.log.disclosing import EVERYTHING, Disclosing
 from ledger.log.erasure import Erasure, erase
-from ledger.log.errors import ForbiddenError, NotFoundError, RateLimitedError
+from ledger.log.errors import ForbiddenError, InvalidRequestError, NotFoundError, RateLimitedError
 from ledger.log.events.logs import EvidenceExported
 from ledger.log.export import Exported, NotCommittedError, require_range
 from ledger.log.export_spool import KEPT_SECONDS, MAX_KEPT, ExportStatus, Spool, Spooled
@@ -190,6 +191,16 @@ def test_so_many_may_wait(world: World, exports: Exports) -> None:
 
     world.run(many())
     assert len(list(world.settings.spool.glob("*/*"))) == MAX_WAITING
+
+
+def test_range_that_is_too_long_for_its_view_is_refused_at_once(
+    world: World, exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_views, "MAX_PDF_ENTRIES", world.size - 1)
+    with pytest.raises(InvalidRequestError, match="narrow the range"):
+        made(world, exports, format="pdf")
+    assert records(world) == [] and not world.settings.spool.exists()
+    assert made(world, exports, format="pdf", exported=range(1, world.size))[0].status == "ready"
 
 
 # What a process leaves behind that is killed

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.tenant import activity as activity_module
-from ledger.tenant.activity import LEAST_DAYS, LEAST_MORE, OTHERS, PAST_DAYS, Activities, Activity
+from ledger.tenant.activity import (
+    CONNECTED_MS,
+    LEAST_DAYS,
+    LEAST_MORE,
+    OTHERS,
+    PAST_DAYS,
+    Activities,
+    Activity,
+    connected_agents,
+)
 from tests.log.conftest import made_ledger, open_world  # noqa: F401
 from tests.log.world import DAY, NOON, World, event
 
@@ -93,3 +102,26 @@ def test_counts_are_those_of_the_log_while_it_grows_and_days_pass(
         assert len(known.days) <= 31
         fresh = world.run(Activities(world.ledger).of(world.log))
         assert fresh.days == known.days
+
+
+def test_agents_are_connected_for_five_minutes_after_they_reported(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_module, "CHUNK", 3)
+    told: dict[str, int] = {}
+    for step in range(40):
+        world.clock.now = NOON + step * CONNECTED_MS // 7
+        calls = [event(f"call-{step}-{n}", agent_id=f"agent-{(step * n) % 11}") for n in range(step % 4)]
+        if calls:
+            world.append(*world.drafts(*calls))
+        told.update((call["agent_id"], world.clock.now) for call in calls)
+        live = [agent for agent, last in told.items() if last >= world.clock.now - CONNECTED_MS]
+        assert connected_agents(world.ledger.store, world.log, world.clock.now) == len(live)
+    world.clock.now += CONNECTED_MS + 1
+    assert connected_agents(world.ledger.store, world.log, world.clock.now) == 0
+
+
+def test_no_more_than_the_last_entries_are_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.append(*world.drafts(*(event(f"call-{n}", agent_id=f"agent-{n}") for n in range(10))))
+    monkeypatch.setattr(activity_module, "MOST_LOOKED_AT", 4)
+    assert connected_agents(world.ledger.store, world.log, world.clock.now) == 4

@@ -224,6 +224,9 @@ class Contract:
         elif (case.method, case.path) == ("PUT", f"{API}/auth/sso/config"):
             wanted = {"provider": "contract", "issuer": "https://id.example.org", "client_id": "ledger"}
             case.body, case.media_type = wanted, "application/json"
+        elif (case.method, case.path) == ("POST", f"{API}/auth/sso/config/test"):
+            # Nobody listens there: the answer says so.
+            case.body, case.media_type = {"issuer": "http://127.0.0.1:1"}, "application/json"
         elif (case.method, case.path) == ("POST", f"{API}/erasures"):
             case.body, case.media_type = {"event_ids": [self._event_id], "grounds": "other"}, "application/json"
         elif (body := self._bodies.get((case.method, case.path))) is not None:

@@ -8,6 +8,7 @@ import json
 
 import pytest
 from ledger_verify import verify_export
+from pypdf import PdfReader
 
 from tests.running import event, eventually
 from tests.web.asking import API, NO_SUCH_EXPORT, locations, problem_of, report, sha256, trust
@@ -131,6 +132,25 @@ def test_views_say_that_they_are_none_of_the_evidence(owner, reported):
     assert {file["name"] for file in status["files"]} == {"export.tar", "view.json"}
 
 
+def test_view_to_be_printed(owner, service):
+    """It shows what is disclosed, names the export it was made from, and goes when what it shows is erased."""
+    hostile = "<b>bold</b><img src='x'/>\u202egnorw"
+    items = report(owner, event("to-print", payload={"reason": hostile, "data_subject": "xan"}))["items"]
+    of = {"from": items[0]["leaf_index"], "to": items[0]["leaf_index"] + 1, "format": "pdf"}
+    shown, withheld = made(owner, disclose="all", **of), made(owner, **of)
+    answer = fetch(owner, shown, "view.pdf")
+    assert answer.headers["content-type"] == "application/pdf"
+    about, table = (page.extract_text() for page in PdfReader(io.BytesIO(answer.content)).pages)
+    assert "not evidence" in about and shown["manifest"] in about.replace("\n", "") and shown["export_id"] in about
+    assert items[0]["event_id"] in table and "<b>bold</b><img src='x'/>\\u202egnorw" in table
+    [page] = PdfReader(io.BytesIO(fetch(owner, withheld, "view.pdf").content)).pages[1:]
+    assert "bold" not in page.extract_text() and "/data/reason = sealed" in page.extract_text()
+    owner.post(f"{API}/erasures", json={"grounds": "subject_request", "subject": "xan"}).raise_for_status()
+    problem_of(fetch(owner, shown, "view.pdf"), 404, "NOT_FOUND")
+    assert fetch(owner, withheld, "view.pdf").status_code == 200
+    assert not list((service.settings.data / "exports").rglob(f"{shown['export_id']}/*"))
+
+
 def test_spreadsheets_find_no_formula(owner):
     items = report(owner, event("=cmd()", agent_id="@agent", tool_name="+tool"))["items"]
     index = items[0]["leaf_index"]
@@ -179,7 +199,7 @@ def test_view_is_asked_for_by_get_as_well(owner, reported):
     assert [row["leaf_index"] for row in csv.DictReader(io.StringIO(view.split("\r\n", 1)[1]))] == [
         str(first), str(first + 1),
     ]  # fmt: skip
-    for wrong in ({"format": "pdf"}, {"from": -1}, {"to": "x"}, {"from": 3, "to": 3}):
+    for wrong in ({"format": "xlsx"}, {"from": -1}, {"to": "x"}, {"from": 3, "to": 3}):
         problem_of(owner.get(f"{API}/audit/export", params=wrong), 422, "VALIDATION_ERROR")
 
 
@@ -227,7 +247,7 @@ def test_export_after_an_erasure_reports_it(owner, service, tmp_path):
         ({"disclose": ["* *"] * 65}, ["body", "disclose"]),
         ({"disclose": ["call.reportd *"]}, ["disclose"]),
         ({"disclose": ["* /data/agent_id"]}, ["disclose"]),
-        ({"format": "pdf"}, ["body", "format"]),
+        ({"format": "xlsx"}, ["body", "format"]),
         ({"since": 1}, ["body", "since"]),
         ([], ["body"]),
     ],

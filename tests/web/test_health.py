@@ -2,6 +2,7 @@
 """Liveness, readiness, status and metrics."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ import ledger
 from ledger.app import Application
 from ledger.web.health import _is_loopback
 from tests.running import event, eventually
-from tests.web.asking import API, application, asgi_client, problem_of, report
+from tests.web.asking import API, Clock, application, asgi_client, problem_of, report
 
 
 def test_health_says_four_things_and_two(nobody):
@@ -37,6 +38,36 @@ def test_details_are_for_those_who_read_the_log(service, owner, agent, nobody):
     assert details["database"]["connected"] is True
     problem_of(agent.get(f"{API}/health/details"), 403, "FORBIDDEN")
     problem_of(nobody.get(f"{API}/health/details"), 401, "UNAUTHORIZED")
+
+
+def test_details_say_how_the_request_came(owner):
+    """By its own word: the service speaks no TLS, and a proxy that does says so."""
+    for said, https in (("https", True), ("HTTPS, http", True), ("http", False), ("http, https", False), ("", False)):
+        details = owner.get(f"{API}/health/details", headers={"x-forwarded-proto": said}).json()
+        assert details["base_url_https"] is https, said
+    assert owner.get(f"{API}/health/details").json()["base_url_https"] is False
+
+
+def test_details_count_agents_that_reported_lately(fresh_ledger):
+    place, keys = fresh_ledger
+    clock = Clock(round(time.time() * 1000) + 3_600_000)
+
+    async def counted():
+        async with application(place, clock=clock) as app, asgi_client(app, keys["owner_key"]) as client:
+
+            async def count():
+                return (await client.get(f"{API}/health/details")).json()["connected_agents"]
+
+            counts = [await count()]
+            for number, agent_id in enumerate(("one", "two", "one")):
+                body = {"events": [event(f"call-{number}", agent_id=agent_id)]}
+                (await client.post(f"{API}/events", json=body)).raise_for_status()
+                counts.append(await count())
+                clock.now += 200_000
+            clock.now += 300_000
+            return [*counts, await count()]
+
+    assert asyncio.run(counted()) == [0, 1, 2, 2, 0]
 
 
 def test_status_follows_the_root_log(owner, nobody):
