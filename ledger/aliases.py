@@ -11,9 +11,9 @@ from copy import copy
 
 from litestar.handlers import HTTPRouteHandler
 
-from ledger.tenant.routes import keys, me, members, tenants, usage
+from ledger.tenant.routes import keys, me, members, shares, tenants, usage
 from ledger.tenant.routes import seed_paths as tenant_seed_paths
-from ledger.web import erasures, exports, seed_paths, signing_keys, transparency
+from ledger.web import erasures, exports, live, seed_paths, signing_keys, transparency
 
 ALIASES: tuple[tuple[HTTPRouteHandler, tuple[str, ...]], ...] = (
     (keys.create_key, ("/auth/keys/create", "/auth/keys", "/api-keys")),
@@ -29,6 +29,7 @@ ALIASES: tuple[tuple[HTTPRouteHandler, tuple[str, ...]], ...] = (
     (tenants.create_tenant, ("/auth/tenants",)),
     (tenants.get_tenant_by_id, ("/auth/tenants/{tenant_id:str}",)),
     (usage.get_usage, ("/tenant/usage", "/usage/summary")),
+    (live.stream_events, ("/stream/dashboard",)),
     (transparency.get_head, ("/transparency-log/size", "/transparency-log/sth")),
     (transparency.close_root, ("/transparency/compute",)),
     (transparency.post_root_verify, ("/transparency/verify-root",)),
@@ -36,6 +37,7 @@ ALIASES: tuple[tuple[HTTPRouteHandler, tuple[str, ...]], ...] = (
     (signing_keys.rotate_signing_key, ("/settings/rotate-signing-key",)),
     (erasures.delete_payloads, ("/settings/purge-events",)),
     (exports.post_export, ("/audit/export",)),
+    (shares.create_share, ("/audit/share",)),
 )
 
 

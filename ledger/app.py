@@ -27,16 +27,31 @@ from ledger.tenant.activity import connected_agents
 from ledger.tenant.passwords import Cost
 from ledger.tenant.people import require_gone
 from ledger.tenant.principals import Principals
-from ledger.tenant.routes import agents, console, logins, me, members, sso, switch, tenant, tenants, tokens, usage
+from ledger.tenant.routes import (
+    agents,
+    console,
+    logins,
+    me,
+    members,
+    shares,
+    sso,
+    switch,
+    tenant,
+    tenants,
+    tokens,
+    usage,
+)
 from ledger.tenant.routes import keys as key_routes
 from ledger.tenant.sso import auth_provider
 from ledger.tenant.tenancy import Tenancy, provide_tenancy
 from ledger.web import (
+    audit_log,
     description,
     erasures,
     events,
     exports,
     health,
+    live,
     receipts,
     refusals,
     signing_keys,
@@ -50,8 +65,10 @@ from ledger.web.doors import answer_response, asked_of, provide_principal, provi
 from ledger.web.front import EXPOSED_HEADERS, MAX_BODY_BYTES, Front
 from ledger.web.observe import Metrics, Observe
 from ledger.web.problems import problem
+from ledger.web.proxies import Proxies
 from ledger.web.rates import Rates
 from ledger.web.service import Service
+from ledger.web.streams import Streams
 
 _log = structlog.get_logger("ledger.app")
 
@@ -82,11 +99,13 @@ class Application:
         if jobs:
             sweep, flush = self._exports.sweep, self._tenancy.tallies.flush
             self._scheduler = schedule(self._roots, settings.root_interval, sweep, flush, settings.tally_interval)
+        self.streams = Streams(self._ledger.sequencer, settings.max_streams, settings.heartbeat)
         self.service = Service(
             self._ledger,
             access,
             self._roots,
             self._exports,
+            self.streams,
             settings.verifier,
             self._why_not_ready,
             require_gone,
@@ -107,7 +126,8 @@ class Application:
         )
         behind = cast(ASGIApp, self.litestar)
         reader = AskedReader(settings.key_headers, settings.agent_headers, settings.tenant_headers)
-        self.shell = Observe(front, behind, metrics, reader, access_log=settings.access_log)
+        proxies = Proxies(settings.proxies)
+        self.shell = Observe(front, behind, metrics, reader, proxies=proxies, access_log=settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -130,8 +150,9 @@ class Application:
         A service commits to its logs once more, so that the rollback guard knows of all that it acknowledged.
         """
         self._ready = "stopping"
+        self.streams.end()
         await self._exports.stop()
-        await self._tenancy.tallies.flush()
+        await self._tenancy.tallies.flush(last=True)
         self._tenancy.passwords.close()
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
@@ -167,6 +188,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
         "/api/v1",
         route_handlers=[
             events.post_events, events.list_events, events.search_events, events.get_event,
+            audit_log.list_audit_log, live.stream_events,
             receipts.get_receipt_key, receipts.get_receipt, receipts.post_receipt_verify,
             transparency.get_head, transparency.get_checkpoint,
             transparency.get_inclusion, transparency.get_inclusion_of_event, transparency.get_consistency,
@@ -191,6 +213,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             usage.get_usage_by_agent, usage.get_usage_anomalies, usage.get_usage_dashboard,
             switch.get_kill_switch, switch.engage_kill_switch, switch.release_kill_switch,
             console.get_dashboard_state, console.put_dashboard_state, console.post_feedback,
+            shares.create_share, shares.list_shares, shares.delete_share, shares.get_shared,
             *second_names(),
         ],
     )  # fmt: skip
@@ -223,6 +246,7 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("PUT", "/api/v1/kill-switch"): switch.EngageRequest,
             ("PUT", "/api/v1/dashboard/state"): dict[str, Any],
             ("POST", "/api/v1/feedback"): console.FeedbackRequest,
+            ("POST", "/api/v1/audit/shares"): shares.NewShareRequest,
             ("POST", "/api/v1/transparency/roots"): transparency.CloseRequest,
             ("POST", "/api/v1/signing-keys/rotate"): signing_keys.RotateRequest,
             ("POST", "/api/v1/receipts/verify"): Receipt,
@@ -267,6 +291,9 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
             ("PUT", "/api/v1/auth/sso/config"): (409,),
             ("POST", "/api/v1/auth/sso/config/test"): (404,),
             ("DELETE", "/api/v1/keys/{key_id}"): (409,),
+            ("POST", "/api/v1/audit/shares"): (409,),
+            ("DELETE", "/api/v1/audit/shares/{share_id}"): (409,),
+            ("GET", "/api/v1/audit/shared/{token}"): (429,),
             ("POST", "/api/v1/transparency/roots"): (409,),
             ("POST", "/api/v1/signing-keys/rotate"): (409,),
             ("GET", "/api/v1/transparency/inclusion"): (404,),

@@ -15,11 +15,14 @@ from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.sqlite import SqliteStore
 from ledger.log.vault import Vault, read_master_key
 from ledger.settings import Settings
-from ledger.tenant.boxes import CredentialBoxes, KeyBoxes, MemberBoxes, SsoBoxes
+from ledger.tenant.boxes import CredentialBoxes, KeyBoxes, MemberBoxes, ShareBoxes, SsoBoxes
 from ledger.tenant.state import TenantState
 
 TENANT_PARTS = (TenantState,)
 """The layers that fold a tenant's log."""
+
+RULES = (KeyBoxes(), CredentialBoxes(), ShareBoxes(), MemberBoxes(), SsoBoxes())
+"""What the layers know of the secrets that they keep."""
 
 FIRST_TENANT = 1
 """Number of the log of the tenant that `ledger init` makes; its owners are also operators."""
@@ -107,5 +110,4 @@ def open_holdings(settings: Settings) -> Holdings:
     except BaseException:
         store.close()
         raise
-    rules = (KeyBoxes(), CredentialBoxes(), MemberBoxes(), SsoBoxes())
-    return Holdings(store, keystore, vault, TENANT_PARTS, rules, Reopening(settings))
+    return Holdings(store, keystore, vault, TENANT_PARTS, RULES, Reopening(settings))

@@ -52,6 +52,12 @@ class Settings:
     max_connections: int = 4096
     """Open connections. Whoever comes beyond that is told so with a 503; the operator's socket is always open."""
 
+    max_streams: int = 256
+    """Event streams that are open at once. Whoever comes beyond that is told so with a 503."""
+
+    heartbeat: float = 15.0
+    """Seconds after which an event stream that is silent says that it is there."""
+
     request_timeout: float = 20.0
     """Seconds a client may take to send the head of a request, and to get on with a body or with an answer."""
 
@@ -78,6 +84,10 @@ class Settings:
 
     tally_interval: float = 10.0
     """Seconds between entries that say how often somebody was refused; without an entry for each nobody fills a log."""
+
+    proxies: tuple[str, ...] = ()
+    """Addresses or networks of the proxies before the service: what they say of their callers' addresses is believed.
+    """
 
     cors_origins: tuple[str, ...] = ()
     """Web origins that may call the API from a browser."""

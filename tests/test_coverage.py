@@ -10,7 +10,7 @@ import pytest
 
 from tests.coverage.cases import ORIGIN, Ask, Cases, World
 from tests.coverage.rows import STATUSES, rows
-from tests.running import Service
+from tests.running import CHEAP_LOGINS, Service
 
 GROUPS = sorted(path.stem for path in Path(__file__).with_name("coverage").glob("cases_*.py"))
 ROWS = {row.id: row for row in rows()}
@@ -19,14 +19,19 @@ for group in GROUPS:
     for name, case in import_module(f"tests.coverage.{group}").CASES.items():
         CASES.show(name)(case)
 
+VENDORS = (
+    "--key-header", "X-PhronEdge-Key", "--key-header", "X-AEGIS-API-Key", "--key-header", "X-AEGIS-Agent-Token",
+    "--agent-header", "X-Edictum-Agent-Id",
+)  # fmt: skip
+
 pytestmark = pytest.mark.any_store("who finds what under which path is the same on every store")
 
 
 @pytest.fixture(scope="module")
 def service(template_ledger, module_room):
-    """One service for all rows, which a web page may call."""
+    """One service for all rows, which a web page may call, and which knows the headers of other products."""
     source, keys = template_ledger
-    flags = ("--root-interval", "0.2", "--stranger-rate", "0", "--cors-origin", ORIGIN)
+    flags = ("--root-interval", "0.2", "--stranger-rate", "0", "--cors-origin", ORIGIN, *CHEAP_LOGINS, *VENDORS)
     with Service(module_room.copy(source), keys, *flags) as running:
         yield running
 

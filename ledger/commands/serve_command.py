@@ -43,6 +43,8 @@ OTHER_FILES = 256
     help="requests per second and address without a live key; 0 is no limit",
 )
 @option("--max-connections", type=click.IntRange(1, 1_000_000), default=4096, help="open connections at once")
+@option("--max-streams", type=click.IntRange(0, 1_000_000), default=256, help="open event streams at once")
+@option("--heartbeat", type=click.FloatRange(0.1, 3600), default=15.0, help="seconds between signs of a silent stream")
 @option(
     "--request-timeout",
     type=click.FloatRange(0.1, 3600),
@@ -62,6 +64,7 @@ OTHER_FILES = 256
 @option("--key-header", multiple=True, help="further header that may carry a key (repeatable)")
 @option("--agent-header", multiple=True, help="further header that names the agent (repeatable)")
 @option("--tenant-header", multiple=True, help="further header that names the tenant (repeatable)")
+@option("--proxy", multiple=True, help="address or network of a proxy that says who its callers are (repeatable)")
 @option("--cors-origin", multiple=True, help="web origin that may call the API (repeatable)")
 @option("--access-log/--no-access-log", default=False, help="log a line per request")
 @data_option
@@ -76,6 +79,8 @@ def command(
     burst: int,
     stranger_rate: float,
     max_connections: int,
+    max_streams: int,
+    heartbeat: float,
     request_timeout: float,
     idle_timeout: float,
     login_attempts: int,
@@ -85,6 +90,7 @@ def command(
     key_header: tuple[str, ...],
     agent_header: tuple[str, ...],
     tenant_header: tuple[str, ...],
+    proxy: tuple[str, ...],
     cors_origin: tuple[str, ...],
     access_log: bool,
 ) -> None:
@@ -96,7 +102,8 @@ def command(
       ledger serve --data /srv/ledger --host 0.0.0.0 --port 8080
       ledger serve --database-url postgresql://ledger@db/ledger
     """
-    if any(map(math.isnan, (root_interval, rate, stranger_rate, request_timeout, idle_timeout, tally_interval))):
+    seconds = root_interval, heartbeat, request_timeout, idle_timeout, tally_interval
+    if any(map(math.isnan, (*seconds, rate, stranger_rate))):
         raise ConfigurationError("a number of seconds, or of events per second, is missing: nan is none")
     serve(
         replace(
@@ -109,6 +116,8 @@ def command(
             burst=burst,
             stranger_rate=stranger_rate,
             max_connections=max_connections,
+            max_streams=max_streams,
+            heartbeat=heartbeat,
             request_timeout=request_timeout,
             idle_timeout=idle_timeout,
             login_attempts=login_attempts,
@@ -118,6 +127,7 @@ def command(
             key_headers=(*settings.key_headers, *key_header),
             agent_headers=(*settings.agent_headers, *agent_header),
             tenant_headers=(*settings.tenant_headers, *tenant_header),
+            proxies=proxy,
             cors_origins=cors_origin,
             access_log=access_log,
         )
@@ -129,7 +139,8 @@ def serve(settings: Settings) -> None:
     with sole_writer(settings):
         application = Application(settings)
         bounds = Bounds(_room_for(settings.max_connections), settings.request_timeout, settings.idle_timeout)
-        server = uvicorn.Server(server_config(application, Connections(bounds, application.shell)))
+        connections = Connections(bounds, application.shell, application.streams.end)
+        server = uvicorn.Server(server_config(application, connections))
         # The operator's socket is for a directory that this process alone may write to; others may write to a database.
         sockets = [_listen_tcp(settings)] if settings.shared else [_listen_tcp(settings), _listen_unix(settings)]
         # For a signal before the server listens to signals itself, and for the one that it raises again after it has
@@ -175,6 +186,9 @@ def server_config(application: ASGIApp, connections: Connections | None = None) 
         access_log=False,
         log_config=None,
         server_header=False,
+        # Which proxies are believed is the application's business (web/proxies.py). The server would believe
+        # everything that comes from this machine, and rates would be somebody's own choice.
+        proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=BACKLOG,
     )

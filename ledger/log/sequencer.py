@@ -98,6 +98,10 @@ class Sequencer:
         self._wake = asyncio.Event()
         self._closing = False
         self._writer = ThreadPoolExecutor(1, "ledger-writer")
+        self.on_commit: Callable[[Log], None] | None = None
+        """Told of each log that has grown, by whichever process, once that can be seen; in a thread of the caller's.
+        Must be quick, and must not raise.
+        """
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -291,6 +295,8 @@ class Sequencer:
                 copy.log.tree.remember(copy.tiles)
                 copy.log.signer = copy.signer
                 copy.log.committed = copy.result()
+                if self.on_commit is not None:
+                    self.on_commit(copy.log)
         if unreleased is None:
             return outcomes
         # What is in the root log now is durable, but shown to nobody; the next transaction there releases it, too.
@@ -380,6 +386,8 @@ class Sequencer:
                 self._halt_after(error)
                 raise
         log.signer, log.committed = signer, committed
+        if self.on_commit is not None and committed is not before:
+            self.on_commit(log)
 
 
 def _rest_of(steps: _Steps[Any]) -> list[Any]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a check wants of the boxes in which the vault keeps what people and programs act with: each key, each credential
-and each member of a log has those that lead to it, and there are no others.
+"""What a check wants of the boxes in which the vault keeps what people and programs act with: each key, credential,
+link and member of a log has those that lead to it, and there are no others.
 """
 
 import re
@@ -17,7 +17,7 @@ from ledger.tenant.secrets import KEPT, Owner
 from ledger.tenant.sso import BY_PROVIDER, ClientSecret, secret_name
 from ledger.tenant.state import Key, Member, TenantState
 
-BY_CREDENTIAL, BY_INVITATION = "agent/", "invitation/"
+BY_CREDENTIAL, BY_INVITATION, BY_SHARE = "agent/", "invitation/", "share/"
 
 _SHOWN = re.compile(rf"lk_([a-z]+)_[A-Za-z0-9_-]{{{SHOWN_CHARACTERS}}}")
 
@@ -71,26 +71,43 @@ class CredentialBoxes:
     def problems(
         self, secrets: Mapping[str, bytes], old: Collection[str], states: Mapping[int, State]
     ) -> Iterator[str]:
-        known = {
-            (number, credential_id)
-            for number, state in states.items()
-            if TenantState in state.parts
-            for credential_id in state[TenantState].credentials
-        }
-        led_to = Counter[tuple[int, str]]()
-        for name, secret in secrets.items():
-            if name == KEPT:
-                continue
-            owner = _read(secret, Owner)
-            if owner is None:
-                yield f"secret {name!r} does not lead to a credential"
-                continue
-            led_to[owner.log_number, owner.id] += 1
-            if (owner.log_number, owner.id) not in known and name in old:
-                yield f"secret {name!r} leads to credential {owner.id!r}, which log {owner.log_number} does not know"
-        for number, credential_id in known:
-            if (ways := led_to[number, credential_id]) != 1:
-                yield f"{ways} secrets lead to credential {credential_id} of log {number}, want 1"
+        known = {(number, name) for number, tenant in _tenants(states) for name in tenant.credentials}
+        leading = {name: secret for name, secret in secrets.items() if name != KEPT}
+        yield from _not_one_way(leading, old, "credential", known)
+
+
+class ShareBoxes:
+    """The same of links for auditors."""
+
+    prefixes = (BY_SHARE,)
+
+    def problems(
+        self, secrets: Mapping[str, bytes], old: Collection[str], states: Mapping[int, State]
+    ) -> Iterator[str]:
+        known = {(number, name) for number, tenant in _tenants(states) for name in tenant.shares}
+        yield from _not_one_way(secrets, old, "share", known)
+
+
+def _tenants(states: Mapping[int, State]) -> Iterator[tuple[int, TenantState]]:
+    return ((number, state[TenantState]) for number, state in states.items() if TenantState in state.parts)
+
+
+def _not_one_way(
+    secrets: Mapping[str, bytes], old: Collection[str], kind: str, known: Collection[tuple[int, str]]
+) -> Iterator[str]:
+    """Which secrets lead to nothing of a kind that is `known`, by log and id, and to which of that not one leads."""
+    led_to = Counter[tuple[int, str]]()
+    for name, secret in secrets.items():
+        owner = _read(secret, Owner)
+        if owner is None:
+            yield f"secret {name!r} does not lead to a {kind}"
+            continue
+        led_to[owner.log_number, owner.id] += 1
+        if (owner.log_number, owner.id) not in known and name in old:
+            yield f"secret {name!r} leads to {kind} {owner.id!r}, which log {owner.log_number} does not know"
+    for number, id in known:
+        if (ways := led_to[number, id]) != 1:
+            yield f"{ways} secrets lead to {kind} {id} of log {number}, want 1"
 
 
 class MemberBoxes:

@@ -18,6 +18,7 @@ notes the instant of the last sweep: each bound of time is kept to within two sw
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
@@ -32,6 +33,7 @@ from ledger.web.front import MAX_BODY_BYTES, Headers
 from ledger.web.malformed import not_http, wrong_hosts
 from ledger.web.observe import NO_SNIFFING, Incoming, Observe
 from ledger.web.problems import problem
+from ledger.web.streams import ENDLESS
 from ledger.web.target import plain_target, wrong_target
 
 MAX_URL_BYTES = 8 << 10
@@ -63,10 +65,13 @@ class Bounds:
 class Connections:
     """All connections of a server: the clock of their bounds, and the memory that they hold."""
 
-    def __init__(self, bounds: Bounds, shell: Observe) -> None:
-        """`shell` answers what needs no ASGI, and counts refusals, since no route does."""
+    def __init__(self, bounds: Bounds, shell: Observe, end_streams: Callable[[], None]) -> None:
+        """`shell` answers what needs no ASGI, and counts refusals, since no route does. `end_streams` is called when
+        the server stops, which else would wait for answers that have no end.
+        """
         self.bounds = bounds
         self.shell = shell
+        self.end_streams = end_streams
         self.now = 0.0
         self.held = 0
         self.interval = min(1.0, bounds.patience / 4, bounds.idle / 4)
@@ -182,10 +187,16 @@ class Connection(HttpToolsProtocol):
                 self._refuse(_head_too_large())
 
     def shutdown(self) -> None:
-        if self._said:
+        self._shared.end_streams()
+        if self._said or (self._is_endless() and self.transport.get_write_buffer_size()):
             self.transport.abort()
         else:
             super().shutdown()
+
+    def _is_endless(self) -> bool:
+        """Whether the answer that is being written is one without an end."""
+        cycles = (cycle for cycle in (self._answered, self.cycle) if isinstance(cycle, RequestResponseCycle))
+        return any(ENDLESS in cycle.scope["state"] for cycle in cycles if not cycle.response_complete)
 
     def resume_writing(self) -> None:
         self._unread = 0

@@ -42,6 +42,7 @@ _PUBLIC = (
     "/api/v1/receipts/verify",
     "/api/v1/transparency/roots",
     "/api/v1/transparency/keys",
+    "/api/v1/audit/shared/",
     "/api/v1/roles",
     "/api/v1/plans",
     "/api/v1/auth/login",

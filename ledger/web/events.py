@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events: report, list, search, read (CAPABILITIES L01, L02)."""
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args
@@ -13,24 +12,22 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta
 
 from ledger.log import canonical
-from ledger.log.entry import parse_uuid, read_envelope
+from ledger.log.entry import parse_uuid
 from ledger.log.errors import BehindError, ForbiddenError, InvalidRequestError, NotFoundError
 from ledger.log.events.calls import Env
-from ledger.log.receipts import disclosures_of, fresh_receipt, receipt
+from ledger.log.receipts import fresh_receipt, receipt
 from ledger.log.report import Report, Reporter, decode, dedup_keys, draft_report, identity_of, read_report
-from ledger.log.sealed import read_disclosure
 from ledger.log.store import Filter
 from ledger.log.submission import Appended, Part, Prepared
-from ledger.log.working_copy import Committed, Draft, Item, Log, Moment
+from ledger.log.working_copy import Committed, Draft, Item, Moment
 from ledger.web.access import Principal
-from ledger.web.cursors import Cursor, read_cursor
 from ledger.web.doors import answer_response, call_of
 from ledger.web.front import Call, read_query
+from ledger.web.listing import MAX_PAGE, EventAnswer, EventPage, event_answer, find_page, refuse_others
 from ledger.web.problems import Answer
 from ledger.web.service import Quota, Service
 from ledger.web.times import read_moment
 
-MAX_PAGE = 200
 ENVS: tuple[str, ...] = get_args(Env)
 CALL_OF: Mapping[str, Sequence[str]] = {"agent_id": (), "env": ENVS}
 """What a query says of a call that is looked up by its id."""
@@ -50,24 +47,6 @@ class ReportAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     items: list[ReportedItem]
     checkpoint: str
     receipts: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
-
-
-class EventAnswer(msgspec.Struct, frozen=True):
-    """An entry as lists show it. Sealed fields stand as commitments unless they were asked for and may be read."""
-
-    event_id: str
-    leaf_index: int
-    type: str
-    subject: str | None
-    recorded_at: str
-    timestamp: str | None
-    data: msgspec.Raw
-
-
-class EventPage(msgspec.Struct, frozen=True):
-    items: list[EventAnswer]
-    next_cursor: str | None
-    tree_size: int
 
 
 # PostgreSQL has no text with a NUL, and no URL has one either.
@@ -198,10 +177,7 @@ async def list_events(
     disclose: Annotated[str | None, QueryParameter(description="all: show sealed values, for payload:read")] = None,
 ) -> EventPage:
     """Entries of the tenant's log, newest first. An agent's key sees what it reported itself."""
-    for name in request.query_params:
-        # Passed over, a filter with a slip in its name would show an auditor what he did not ask for.
-        if name not in _FILTERS:
-            raise InvalidRequestError.at(["query", name[:80]], "is no filter of this list")
+    refuse_others(request.query_params, _FILTERS)
     wanted = EventSearch(
         type or [], agent_id, tool_name, verdict, mode, env, since, until, search, limit, cursor, disclose
     )
@@ -231,7 +207,8 @@ async def get_event(
     query = read_query(request.scope["query_string"])
 
     def read() -> EventAnswer:
-        return _event_answer(service, principal, *find_entry(service, principal, event_id, query), wanted)
+        index, leaf = find_entry(service, principal, event_id, query)
+        return event_answer(service, principal.log, index, leaf, wanted)
 
     return await service.reading_of(principal.log, read)
 
@@ -282,53 +259,20 @@ async def _page(service: Service, principal: Principal, wanted: EventSearch, sou
     principal.require("events:read")
     now = service.ledger.clock()
     disclose = wants_disclosures(principal, wanted.disclose, source)
-    if not 1 <= wanted.limit <= MAX_PAGE:
-        raise InvalidRequestError.at([source, "limit"], f"is from 1 to {MAX_PAGE}")
-    size = principal.log.committed.head.size
-    cursor = Cursor(size, size) if wanted.cursor is None else read_cursor(wanted.cursor, [source, "cursor"])
     chosen = Filter(
         types=wanted.types,
+        agents=() if wanted.agent_id is None else [wanted.agent_id],
+        envs=() if wanted.env is None else [wanted.env],
         key_id=principal.only_key,
-        agent_id=wanted.agent_id,
         tool_name=wanted.tool_name,
         verdict={"block": "deny", "ask": "pending"}.get(wanted.verdict or "", wanted.verdict),
         mode=wanted.mode,
-        env=wanted.env,
         only_env=principal.env,
         since=None if wanted.since is None else read_moment(wanted.since, [source, "since"], now),
         until=None if wanted.until is None else read_moment(wanted.until, [source, "until"], now),
         text=wanted.search,
     )
-    store, number = service.ledger.store, principal.log.number
-    page = await asyncio.to_thread(store.search, number, chosen, min(cursor.below, size), wanted.limit)
-    items = await service.reading(
-        lambda: [_event_answer(service, principal, index, leaf, disclose) for index, leaf in page.entries]
-    )
-    following = None if page.below is None else Cursor(cursor.size, page.below).format()
-    return EventPage(items, following, cursor.size)
-
-
-def _event_answer(service: Service, principal: Principal, index: int, leaf: bytes, disclose: bool) -> EventAnswer:
-    envelope = read_envelope(leaf)
-    return EventAnswer(
-        event_id=envelope.id,
-        leaf_index=index,
-        type=envelope.type,
-        subject=envelope.subject or None,
-        recorded_at=envelope.recordedat,
-        timestamp=envelope.time or None,
-        data=_disclosed(service, principal.log, index, envelope.data) if disclose else envelope.data,
-    )
-
-
-def _disclosed(service: Service, log: Log, index: int, data: msgspec.Raw) -> msgspec.Raw:
-    """The event's data with every sealed value that can still be opened put back in its place."""
-    values = msgspec.json.decode(data)
-    for text in disclosures_of(service.ledger, log, index):
-        disclosure = read_disclosure(text)
-        *path, name = disclosure.pointer.split("/")[2:]
-        owner = values
-        for step in path:
-            owner = owner[step]
-        owner[name] = disclosure.value
-    return msgspec.Raw(_encoder.encode(values))
+    log = principal.log
+    page = await find_page(service, log, chosen, wanted.limit, wanted.cursor, source)
+    items = await service.reading(lambda: [event_answer(service, log, *entry, disclose) for entry in page.entries])
+    return EventPage(items, page.next_cursor, page.tree_size)

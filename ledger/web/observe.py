@@ -21,6 +21,7 @@ from ledger.web.asgi import ASGIApp, Message, Receive, Scope, Send
 from ledger.web.asked import Asked, AskedReader
 from ledger.web.front import Front, Headers, Hit, send_answer
 from ledger.web.problems import Answer, problem, without_token
+from ledger.web.proxies import Proxies
 from ledger.web.rates import Address
 from ledger.web.target import Target
 
@@ -32,6 +33,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+NO_PROXIES = Proxies()
 
 
 class Metrics(Collector):
@@ -98,13 +100,23 @@ class Incoming(NamedTuple):
 
 
 class Observe:
-    """`app` is the door behind `front`."""
+    """`app` is the door behind `front`; `proxies` say whose address a request has, for both."""
 
-    def __init__(self, front: Front, app: ASGIApp, metrics: Metrics, reader: AskedReader, *, access_log: bool) -> None:
+    def __init__(
+        self,
+        front: Front,
+        app: ASGIApp,
+        metrics: Metrics,
+        reader: AskedReader,
+        *,
+        proxies: Proxies = NO_PROXIES,
+        access_log: bool,
+    ) -> None:
         self._front = front
         self._app = app
         self._metrics = metrics
         self._reader = reader
+        self._proxies = proxies
         self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,6 +126,7 @@ class Observe:
         started = time.perf_counter()
         method, path = scope["method"], scope["path"]
         asked = self._reader.read(method, scope["headers"], scope.get("server"))
+        scope["client"] = self._proxies.client(scope["client"], scope["headers"])
         hit = self._front.pick(method, path)
         status = 500
         try:
@@ -135,9 +148,9 @@ class Observe:
     async def answer(self, hit: Hit, request: Incoming) -> tuple[Answer, Headers]:
         """The answer to a whole request for a hot route, and its further headers, without ASGI."""
         started = time.perf_counter()
-        (method, path, query), headers, server, client, body = request
+        (method, path, query), headers, server, peer, body = request
         asked = self._reader.read(method, headers, server)
-        answer = await self._front.answer(hit, asked, path, query, client, body)
+        answer = await self._front.answer(hit, asked, path, query, self._proxies.client(peer, headers), body)
         self._record(method, path, asked, hit.template, answer.status, time.perf_counter() - started)
         return answer, _marks(asked)
 

@@ -27,6 +27,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "events:write": frozenset({"owner", "ciso", "architect", "agent"}),
     "events:read": PEOPLE | {"agent"},
     "log:read": PEOPLE,
+    "log:tiles": PEOPLE,
     "log:export": frozenset({"owner", "ciso", "dpo", "auditor"}),
     "log:check": frozenset({"owner", "ciso", "dpo", "auditor"}),
     "payload:read": frozenset({"owner", "ciso", "dpo", "auditor"}),
@@ -64,8 +65,8 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
 
 WHOLE_TENANT = frozenset(
     {
-        "keys:rotate", "log:export", "payload:erase", "shares:write", "members:write", "tokens:revoke", "sso:write",
-        "tenant:write", "kill_switch:write", "usage:agents",
+        "keys:rotate", "log:export", "log:tiles", "payload:erase", "shares:write", "members:write", "tokens:revoke",
+        "sso:write", "tenant:write", "kill_switch:write", "usage:agents",
     }
 )  # fmt: skip
 """What concerns every environment, and so needs a credential for all of them."""

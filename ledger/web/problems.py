@@ -57,7 +57,7 @@ STATUS: Mapping[type[LedgerError], int] = {
     RollbackError: 503,
 }
 _MISSING = re.compile(r"Missing required (\w+) parameter '([^']+)'")
-_TOKEN = re.compile(r"/t/[^/]+")
+_TOKEN = re.compile(r"(/t|/audit/shared)/[^/]+")
 _HTTP_CODES = {401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT_FOUND", 409: "CONFLICT", 429: "RATE_LIMITED"}
 PROBLEM_JSON = "application/problem+json"
 
@@ -90,8 +90,8 @@ def problem(error: BaseException, *, instance: str, request_id: str) -> Answer:
 
 
 def without_token(path: str) -> str:
-    """A path as it may be logged: the read token cut out."""
-    return _TOKEN.sub("/t/-", path)
+    """A path as it may be logged: the read token cut out, or that of a link."""
+    return _TOKEN.sub(r"\1/-", path)
 
 
 _Description = tuple[int, str, str, dict[str, Any], tuple[tuple[str, str], ...]]

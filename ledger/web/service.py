@@ -14,6 +14,7 @@ from ledger.log.ledger import Ledger
 from ledger.log.roots import RootLog
 from ledger.log.working_copy import Log, Plan, WorkingCopy
 from ledger.web.access import Access
+from ledger.web.streams import Streams
 
 _Result = TypeVar("_Result")
 
@@ -46,6 +47,7 @@ class Service:
     access: Access
     roots: RootLog
     exports: Exports
+    streams: Streams
     verifier: Path
     ready: Callable[[], str | None]
     require_erasable: Callable[[State, str], None]

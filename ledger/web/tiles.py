@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """tlog-tiles (c2sp.org/tlog-tiles) under each log's path, so that any third-party tool can re-derive a log.
 
-The root log is public. A tenant's log is for its owner and auditors, by header, or by a read token in the path for
-tools that send none. A read token is an auditor's key: it can read the whole log and write nothing.
+The root log is public. A tenant's log is for its people, by header, or by a read token in the path for tools that send
+none. A read token is an auditor's key: it can read the whole log and write nothing. Tiles have the entries of every
+environment, so that a credential for one of them reads none.
 """
 
 import asyncio
@@ -31,18 +32,20 @@ async def get_root_log(
     return await _serve(request, service, service.ledger.root, path, _IMMUTABLE)
 
 
-@get("/log/{log_id:str}/t/{token:str}/{path:path}", include_in_schema=False)
+@get("/log/{log_id:str}/t/{read_token:str}/{path:path}", include_in_schema=False)
 async def get_log_by_token(
     request: Request[Any, Any, Any],
     service: NamedDependency[Service],
     log_id: FromPath[str],
-    token: FromPath[str],
+    read_token: FromPath[str],
     path: FromPath[str],
 ) -> Response[bytes]:
-    principal = await service.access.token(token, request.scope["client"])
-    if principal.role != "auditor":
-        raise ForbiddenError("a read token is the key of an auditor; other keys do not belong in a path")
-    return await _serve(request, service, _own(principal.log, log_id), path, _PRIVATE)
+    principal = await service.access.token(read_token, request.scope["client"])
+    if principal.role != "auditor" or principal.key_id is None:
+        raise ForbiddenError("a read token is the key of an auditor; other credentials do not belong in a path")
+    log = _own(principal.log, log_id)
+    principal.require("log:tiles")
+    return await _serve(request, service, log, path, _PRIVATE)
 
 
 @get("/log/{log_id:str}/{path:path}", include_in_schema=False)
@@ -51,7 +54,7 @@ async def get_log(
 ) -> Response[bytes]:
     principal = await provide_principal(request, service)
     log = _own(principal.log, log_id)
-    principal.require("log:read")
+    principal.require("log:tiles")
     return await _serve(request, service, log, path, _PRIVATE)
 
 

@@ -120,9 +120,9 @@ async def get_inclusion(
         raise NotFoundError(f"leaf {leaf_index} of a tree of {tree_size or size}: the log has {size} entries")
 
     def prove() -> InclusionProof:
-        if principal.only_key is not None:
+        if principal.only_key is not None or principal.env is not None:
             [row] = service.ledger.store.rows(log.number, leaf_index, leaf_index + 1)
-            if row.key_id != principal.only_key:
+            if principal.only_key not in (None, row.key_id) or not principal.reaches(row.env):
                 raise NotFoundError(f"there is no event at {leaf_index} for you")
         return _inclusion(principal, leaf_index, tree_size)
 

@@ -21,6 +21,7 @@ from ledger.log.store import (
     Head,
     Known,
     LogRecord,
+    Onward,
     Page,
     Row,
     Sealed,
@@ -155,6 +156,9 @@ class NullStore:
         return None
 
     def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page:
+        raise UnavailableError("a store without a disk is not searched")
+
+    def search_onward(self, log_number: int, wanted: Filter, start: int, stop: int, limit: int) -> Onward:
         raise UnavailableError("a store without a disk is not searched")
 
     def tile(self, log_number: int, level: int, number: int) -> bytes | None:

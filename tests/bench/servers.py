@@ -91,7 +91,7 @@ def serve(application: ASGIApp, name: str) -> None:
     # The service's own server bounds its connections; the echo is what the libraries give by themselves.
     connections = None
     if isinstance(application, Application):
-        connections = Connections(Bounds(), application.shell)
+        connections = Connections(Bounds(), application.shell, application.streams.end)
     uvicorn.Server(server_config(application, connections)).run([listener])
 
 

@@ -15,6 +15,7 @@ from ledger.settings import Settings
 from tests.coverage.rows import Row
 from tests.ledgers import Ledger
 from tests.running import Service, event, eventually
+from tests.tenant.people_world import People
 from tests.web.asking import API, application, asgi_client, report
 
 ORIGIN = "https://console.example"
@@ -59,6 +60,11 @@ class World:
     @cached_property
     def nobody(self) -> httpx.Client:
         return self.client("")
+
+    @cached_property
+    def people(self) -> People:
+        """Members of the service's tenant, and agents."""
+        return People(self.service)
 
     def reported(self, **changes: Any) -> dict[str, Any]:
         """A decision of its own, reported by the agent: call_id, event_id, leaf_index."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what: every role against every route, and the headers that a credential may come in."""
+"""What an agent sees, and the headers that a credential may come in. Who may ask for what: tests/access."""
 
 import asyncio
 
@@ -10,94 +10,14 @@ from ledger.web.access import Access, Principal, TenantMismatchError
 from ledger.web.asked import AskedReader
 from ledger.web.permissions import PERMISSIONS
 from tests.running import event
-from tests.web.asking import API, NO_SUCH_EVENT, NO_SUCH_EXPORT, application, asgi_client, problem_of, report
-
-ROLES = ("owner", "auditor", "agent", "nobody")
+from tests.web.asking import API, NO_SUCH_EVENT, application, asgi_client, problem_of, report
 
 
-@pytest.fixture(scope="module")
-def clients(owner, auditor, agent, nobody):
-    return dict(zip(ROLES, (owner, auditor, agent, nobody), strict=True))
-
-
-# 0 stands for "let in": what follows is the handler's business.
-@pytest.mark.parametrize(
-    ("method", "path", "for_owner", "for_auditor", "for_agent", "for_nobody"),
-    [
-        ("POST", "events", 0, 403, 0, 401),
-        ("GET", "events", 0, 0, 0, 401),
-        ("POST", "events/search", 0, 0, 0, 401),
-        ("GET", f"events/{NO_SUCH_EVENT}", 0, 0, 0, 401),
-        ("GET", f"receipts/{NO_SUCH_EVENT}", 0, 0, 0, 401),
-        ("GET", "receipts/key", 0, 0, 0, 0),
-        ("POST", "receipts/verify", 0, 0, 0, 0),
-        ("GET", "transparency/head", 0, 0, 0, 401),
-        ("GET", "transparency/checkpoint", 0, 0, 0, 401),
-        ("GET", f"transparency/inclusion/{NO_SUCH_EVENT}", 0, 0, 0, 401),
-        ("GET", "transparency/inclusion?leaf_index=0", 0, 0, 404, 401),
-        ("GET", "transparency/consistency?from=1&to=2", 0, 0, 0, 401),
-        ("GET", "transparency/roots", 0, 0, 0, 0),
-        ("POST", "transparency/roots", 0, 403, 403, 401),
-        ("POST", "transparency/roots/verify", 0, 0, 0, 0),
-        ("GET", "transparency/keys", 0, 0, 0, 0),
-        ("GET", "transparency/keys/current", 0, 0, 0, 0),
-        ("POST", "transparency/verify", 0, 0, 403, 401),
-        ("GET", "transparency/verify", 0, 0, 403, 401),
-        ("POST", "erasures", 0, 403, 403, 401),
-        ("DELETE", "events/payloads?older_than_days=30000", 0, 403, 403, 401),
-        ("DELETE", "settings/purge-events?older_than_days=30000", 0, 403, 403, 401),
-        ("POST", "audit/exports", 0, 0, 403, 401),
-        ("POST", "audit/export", 0, 0, 403, 401),
-        ("GET", "audit/export", 0, 0, 403, 401),
-        ("GET", f"audit/exports/{NO_SUCH_EXPORT}", 0, 0, 403, 401),
-        ("GET", f"audit/exports/{NO_SUCH_EXPORT}/export.tar", 0, 0, 403, 401),
-        ("DELETE", f"audit/exports/{NO_SUCH_EXPORT}", 0, 0, 403, 401),
-        ("GET", "keys", 0, 0, 403, 401),
-        ("POST", "keys", 0, 403, 403, 401),
-        ("DELETE", f"keys/{NO_SUCH_EVENT}", 0, 403, 403, 401),
-        ("GET", "auth/sso/providers", 0, 0, 0, 0),
-        ("GET", "auth/sso/nobody", 0, 0, 0, 0),
-        ("GET", "auth/sso/nobody/callback", 403, 403, 403, 403),
-        ("GET", "auth/sso/config", 0, 0, 403, 401),
-        ("PUT", "auth/sso/config", 0, 403, 403, 401),
-        ("POST", "auth/sso/config", 0, 403, 403, 401),
-        ("POST", "auth/sso/config/test", 0, 403, 403, 401),
-        ("GET", "tenant", 0, 0, 0, 401),
-        ("PATCH", "tenant", 0, 403, 403, 401),
-        ("GET", "plans", 0, 0, 0, 0),
-        ("GET", "admin/tenants", 0, 403, 403, 401),
-        ("POST", "admin/tenants", 0, 403, 403, 401),
-        ("GET", "admin/tenants/no-such-tenant", 404, 404, 404, 401),
-        ("PATCH", "admin/tenants/no-such-tenant", 0, 403, 403, 401),
-        ("GET", "usage", 0, 0, 403, 401),
-        ("GET", "usage/by-agent", 0, 0, 403, 401),
-        ("GET", "usage/anomalies", 0, 0, 403, 401),
-        ("GET", "usage/dashboard", 0, 0, 403, 401),
-        ("GET", "tenant/quota", 0, 0, 403, 401),
-        ("GET", "kill-switch", 0, 0, 0, 401),
-        ("PUT", "kill-switch", 0, 403, 403, 401),
-        ("DELETE", "kill-switch", 0, 403, 403, 401),
-        ("GET", "dashboard/state", 0, 0, 403, 401),
-        ("PUT", "dashboard/state", 0, 0, 403, 401),
-        ("POST", "feedback", 0, 0, 403, 401),
-        ("GET", "health", 0, 0, 0, 0),
-        ("GET", "health/details", 0, 0, 403, 401),
-    ],
-)
-def test_role_is_let_in_or_refused(clients, method, path, for_owner, for_auditor, for_agent, for_nobody):
-    for role, want in zip(ROLES, (for_owner, for_auditor, for_agent, for_nobody), strict=True):
-        status = clients[role].request(method, f"{API}/{path}").status_code
-        if want:
-            assert status == want, role
-        else:
-            assert status not in (401, 403, 500), role
-
-
-def test_validating_keys_needs_any_key(clients):
+def test_validating_keys_needs_any_key(owner, auditor, agent, nobody):
     body = {"key": "lk_production_unknown"}
-    for role in ("owner", "auditor", "agent"):
-        assert clients[role].post(f"{API}/keys/validate", json=body).json()["valid"] is False
-    problem_of(clients["nobody"].post(f"{API}/keys/validate", json=body), 401, "UNAUTHORIZED")
+    for client in (owner, auditor, agent):
+        assert client.post(f"{API}/keys/validate", json=body).json()["valid"] is False
+    problem_of(nobody.post(f"{API}/keys/validate", json=body), 401, "UNAUTHORIZED")
 
 
 # ---------------------------------------------------------------------------------------------------- an agent's sight
@@ -181,6 +101,73 @@ def test_further_headers_are_a_setting(fresh_ledger):
             return [(await client.get(path, headers={header: keys["owner_key"]})).status_code for header in headers]
 
     assert asyncio.run(ask()) == [200, 200, 401]
+
+
+KEY_HEADERS = ("X-PhronEdge-Key", "X-AEGIS-API-Key", "X-AEGIS-Agent-Token")
+"""Of other products, whose clients go on sending them."""
+
+
+def test_every_form_of_credential_of_other_products_is_taken(fresh_ledger):
+    """Key in a product's header, cookie, tokens of members and agents, with tenant and agent named beside them."""
+    place, keys = fresh_ledger
+    settings = {
+        "key_headers": (*place.key_headers, *KEY_HEADERS),
+        "agent_headers": (*place.agent_headers, "X-Edictum-Agent-Id"),
+        "password_memory": 64,
+        "password_passes": 1,
+    }
+
+    async def ask():
+        async with application(place, **settings) as app, asgi_client(app, keys["owner_key"]) as owner:
+            login = {"email": "ada@example.org", "password": "correct horse battery"}
+            member_id = (await owner.post(f"{API}/setup", json=login)).json()["id"]
+            key = (await owner.post(f"{API}/keys", json={"env": "all", "label": "x", "agents": ["robot", "b"]})).json()
+            made = (await owner.post(f"{API}/agents/robot/credentials", json={})).json()
+            async with asgi_client(app) as nobody:
+                member_token = (await nobody.post(f"{API}/auth/token", json=login)).json()["access_token"]
+                wanted = {"agent_id": "robot", "secret": made["secret"]}
+                agent_token = (await nobody.post(f"{API}/auth/agent/token", json=wanted)).json()["access_token"]
+                # By hand below, as a browser does over TLS.
+                cookie = (await nobody.post(f"{API}/auth/login", json=login)).headers["set-cookie"].partition(";")[0]
+                nobody.cookies.clear()
+                actors = {
+                    key["key"]: f"key:{key['id']}",
+                    member_token: f"member:{member_id}",
+                    agent_token: "agent:robot",
+                }
+                forms = [
+                    ({name: secret}, actor)
+                    for secret, actor in actors.items()
+                    for name in ("X-API-Key", "X-Agent-Token", *KEY_HEADERS)
+                ]
+                forms += [({"authorization": f"Bearer {secret}"}, actor) for secret, actor in actors.items()]
+                forms += [({"cookie": f"a=b; {cookie}; c=d"}, f"member:{member_id}")]
+                for form, actor in forms:
+                    for tenant in ({}, {"X-Tenant-ID": keys["tenant_id"]}):
+                        answer = await nobody.get(f"{API}/auth/me", headers=form | tenant)
+                        assert (answer.status_code, answer.json().get("actor")) == (200, actor), form
+                    refused = await nobody.get(f"{API}/auth/me", headers=form | {"X-Tenant-ID": NO_SUCH_EVENT})
+                    problem_of(refused, 403, "TENANT_MISMATCH")
+                    for name in ("X-Edictum-Agent-Id", "X-Agent-ID"):
+                        answer = await nobody.get(f"{API}/auth/me", headers=form | {name: "robot"})
+                        assert answer.json()["agents"] == ["robot"], form
+                        other = await nobody.get(f"{API}/auth/me", headers=form | {name: "other"})
+                        assert other.status_code == (200 if actor.startswith("member:") else 403), form
+                    wrong = {name: value[:-4] + "AAAA" for name, value in form.items() if name != "cookie"}
+                    problem_of(await nobody.get(f"{API}/auth/me", headers=wrong), 401, "UNAUTHORIZED")
+
+    asyncio.run(ask())
+
+
+def test_headers_of_other_products_are_none_unless_they_are_set(service, nobody):
+    for name in KEY_HEADERS:
+        answer = nobody.get(f"{API}/transparency/head", headers={name: service.keys["owner_key"]})
+        problem_of(answer, 401, "UNAUTHORIZED")
+    # Whose agent it is, is then not said: the header is no constraint.
+    answer = nobody.get(
+        f"{API}/auth/me", headers={"x-api-key": service.keys["owner_key"], "X-Edictum-Agent-Id": "robot"}
+    )
+    assert answer.json()["agents"] is None
 
 
 class _Record:

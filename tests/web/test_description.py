@@ -32,6 +32,7 @@ PUBLIC = {
     *(("post", f"{API}/{path}") for path in ("auth/login", "auth/token", "auth/refresh", "auth/agent/token")),
     ("post", f"{API}/invitations/accept"),
     ("get", f"{API}/plans"),
+    ("get", f"{API}/audit/shared/{{token}}"),
     *((method, path) for method in ("get", "head") for path in (f"{API}/health", "/health", "/ready", "/status")),
 }
 

@@ -104,6 +104,8 @@ def test_errors_of_the_framework_have_the_same_form(error, status, code):
 def test_token_is_cut_out_of_logged_paths():
     assert without_token("/log/0123/t/lk_all_secret/tile/0/000") == "/log/0123/t/-/tile/0/000"
     assert without_token("/log/0123/tile/0/000") == "/log/0123/tile/0/000"
+    assert without_token("/api/v1/audit/shared/lsh_secret") == "/api/v1/audit/shared/-"
+    assert without_token("/api/v1/audit/shares/an-id") == "/api/v1/audit/shares/an-id"
 
 
 # ---------------------------------------------------------------------------------------------------------- over HTTP

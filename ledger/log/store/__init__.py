@@ -166,15 +166,17 @@ class Sealed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries a listing wants. None means any. Times are milliseconds, `until` excluded."""
+    """Which entries a listing wants. None means any, and so does an empty list. Times are milliseconds, `until`
+    excluded.
+    """
 
     types: Sequence[str] = ()
+    agents: Sequence[str] = ()
+    envs: Sequence[str] = ()
     key_id: str | None = None
-    agent_id: str | None = None
     tool_name: str | None = None
     verdict: str | None = None
     mode: str | None = None
-    env: str | None = None
     # Besides what is of this environment, also what is of none.
     only_env: str | None = None
     since: int | None = None
@@ -200,6 +202,13 @@ class Page:
 
     entries: list[tuple[int, bytes]] = field(default_factory=list)
     below: int | None = None
+
+
+class Onward(NamedTuple):
+    """Entries (index, leaf) of a listing, oldest first, and the index from which on nothing was looked at."""
+
+    entries: list[tuple[int, bytes]]
+    following: int
 
 
 Build = Callable[[Mapping[int, Head], Mapping[bytes, Known]], Sequence[Batch]]
@@ -269,6 +278,12 @@ class Store(Protocol):
 
     def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
         """How many of the entries [start, stop) are of these types, by agent and day; a few thousand at a time."""
+        ...
+
+    def search_onward(self, log_number: int, wanted: Filter, start: int, stop: int, limit: int) -> Onward:
+        """What a listing wants of the entries [start, stop), in order. It goes as far as a listing goes for one
+        answer.
+        """
         ...
 
     def tile(self, log_number: int, level: int, number: int) -> bytes | None:

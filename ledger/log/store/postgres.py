@@ -28,6 +28,7 @@ from ledger.log.store import (
     Head,
     Known,
     LogRecord,
+    Onward,
     Page,
     Resealed,
     Row,
@@ -54,6 +55,7 @@ READERS = 8
 POLL_CONNECT_SECONDS = 2
 
 _SQL = named_sql.load("postgres.sql")
+_SQL["search_onward"] = _SQL["search"].replace(" desc ", " ")
 _MIGRATION_LOCK = 0x6C6564676572
 """Key of the advisory lock under which the schema is made or changed ("ledger")."""
 
@@ -249,19 +251,31 @@ class PostgresStore:
 
     def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page:
         start = max(0, below - SEARCH_SPAN)
-        entries: list[tuple[int, bytes]] = self._all(
-            "search",
+        entries = self._search("search", log_number, wanted, start, below, limit)
+        next_below = entries[-1][0] if len(entries) == limit else start
+        return Page(entries, next_below or None)
+
+    def search_onward(self, log_number: int, wanted: Filter, start: int, stop: int, limit: int) -> Onward:
+        stop = min(stop, start + SEARCH_SPAN)
+        entries = self._search("search_onward", log_number, wanted, start, stop, limit)
+        return Onward(entries, entries[-1][0] + 1 if len(entries) == limit else stop)
+
+    def _search(
+        self, name: str, log_number: int, wanted: Filter, start: int, stop: int, limit: int
+    ) -> list[tuple[int, bytes]]:
+        return self._all(
+            name,
             {
                 "log": log_number,
                 "start": start,
-                "stop": below,
+                "stop": stop,
                 "types": list(wanted.types) or None,
+                "agents": list(wanted.agents) or None,
+                "envs": list(wanted.envs) or None,
                 "key_id": wanted.key_id,
-                "agent_id": wanted.agent_id,
                 "tool_name": wanted.tool_name,
                 "verdict": wanted.verdict,
                 "mode": wanted.mode,
-                "env": wanted.env,
                 "only_env": wanted.only_env,
                 "since": wanted.since,
                 "until": wanted.until,
@@ -269,8 +283,6 @@ class PostgresStore:
                 "limit": limit,
             },
         )
-        next_below = entries[-1][0] if len(entries) == limit else start
-        return Page(entries, next_below or None)
 
     def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
         return [CallCount(*row) for row in self._all("count_calls", (log_number, start, stop, list(types)))]

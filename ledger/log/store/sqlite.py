@@ -30,6 +30,7 @@ from ledger.log.store import (
     Head,
     Known,
     LogRecord,
+    Onward,
     Page,
     Resealed,
     Row,
@@ -55,6 +56,7 @@ PIECES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 
 
 _SQL = named_sql.load("sqlite.sql")
+_SQL["search_onward"] = _SQL["search"].replace(" desc ", " ")
 _INDEX_MASK = (1 << 40) - 1
 _TILE_MASK = (1 << 36) - 1
 _columns, _values = _SQL["insert_entry"].split("values")
@@ -346,18 +348,30 @@ class SqliteStore:
 
     def search(self, log_number: int, wanted: Filter, below: int, limit: int) -> Page:
         start = max(0, below - SEARCH_SPAN)
+        entries = self._search("search", log_number, wanted, start, below, limit)
+        next_below = entries[-1][0] if len(entries) == limit else start
+        return Page(entries, next_below or None)
+
+    def search_onward(self, log_number: int, wanted: Filter, start: int, stop: int, limit: int) -> Onward:
+        stop = min(stop, start + SEARCH_SPAN)
+        entries = self._search("search_onward", log_number, wanted, start, stop, limit)
+        return Onward(entries, entries[-1][0] + 1 if len(entries) == limit else stop)
+
+    def _search(
+        self, name: str, log_number: int, wanted: Filter, start: int, stop: int, limit: int
+    ) -> list[tuple[int, bytes]]:
         found = self._all(
-            "search",
+            name,
             {
                 "start": _position(log_number, start),
-                "stop": _position(log_number, below),
+                "stop": _position(log_number, stop),
                 "types": json.dumps(list(wanted.types)) if wanted.types else None,
+                "agents": json.dumps(list(wanted.agents)) if wanted.agents else None,
+                "envs": json.dumps(list(wanted.envs)) if wanted.envs else None,
                 "key_id": wanted.key_id,
-                "agent_id": wanted.agent_id,
                 "tool_name": wanted.tool_name,
                 "verdict": wanted.verdict,
                 "mode": wanted.mode,
-                "env": wanted.env,
                 "only_env": wanted.only_env,
                 "since": wanted.since,
                 "until": wanted.until,
@@ -365,9 +379,7 @@ class SqliteStore:
                 "limit": limit,
             },
         )
-        entries = [(position & _INDEX_MASK, leaf) for position, leaf in found]
-        next_below = entries[-1][0] if len(entries) == limit else start
-        return Page(entries, next_below or None)
+        return [(position & _INDEX_MASK, leaf) for position, leaf in found]
 
     def count_calls(self, log_number: int, types: Sequence[str], start: int, stop: int) -> list[CallCount]:
         between = _position(log_number, start), _position(log_number, stop)

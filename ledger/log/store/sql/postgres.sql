@@ -107,15 +107,16 @@ where log_number = %s and leaf_index = %s and data_key = %s;
 select pg_try_advisory_lock(hashtextextended(%s, 0));
 
 -- search --
+-- The same in order, without its `desc`, is what a search onward asks.
 select leaf_index, leaf from entries
 where log_number = %(log)s and leaf_index >= %(start)s and leaf_index < %(stop)s
     and (%(types)s::text[] is null or type = any(%(types)s))
+    and (%(agents)s::text[] is null or agent_id = any(%(agents)s))
+    and (%(envs)s::text[] is null or env = any(%(envs)s))
     and (%(key_id)s::text is null or key_id = %(key_id)s)
-    and (%(agent_id)s::text is null or agent_id = %(agent_id)s)
     and (%(tool_name)s::text is null or tool_name = %(tool_name)s)
     and (%(verdict)s::text is null or verdict = %(verdict)s)
     and (%(mode)s::text is null or mode = %(mode)s)
-    and (%(env)s::text is null or env = %(env)s)
     and (%(only_env)s::text is null or env is null or env = %(only_env)s)
     and (%(since)s::bigint is null or recorded_at >= %(since)s)
     and (%(until)s::bigint is null or recorded_at < %(until)s)

@@ -65,15 +65,16 @@ select position, leaf from entries where governing = 1 and position >= ? and pos
 select sealed, data_key from entries where position = ?;
 
 -- search --
+-- The same in order, without its `desc`, is what a search onward asks.
 select position, leaf from entries
 where position >= :start and position < :stop
     and (:types is null or type in (select value from json_each(:types)))
+    and (:agents is null or agent_id in (select value from json_each(:agents)))
+    and (:envs is null or env in (select value from json_each(:envs)))
     and (:key_id is null or key_id = :key_id)
-    and (:agent_id is null or agent_id = :agent_id)
     and (:tool_name is null or tool_name = :tool_name)
     and (:verdict is null or verdict = :verdict)
     and (:mode is null or mode = :mode)
-    and (:env is null or env = :env)
     and (:only_env is null or env is null or env = :only_env)
     and (:since is null or recorded_at >= :since)
     and (:until is null or recorded_at < :until)
