@@ -131,13 +131,14 @@ def _write_folder(
     verifier: Path,
     progress: Callable[[int], None],
 ) -> Exported:
-    committed = log.committed
     # Under a head that knows of all that was erased of the range, which is recorded later than the range.
-    erasures = erasures_of(ledger, log, exported, committed.head.size)
+    erasures = erasures_of(ledger, log, exported, log.committed.head.size)
     covering = covering_head(ledger, log, max([exported.stop - 1, *erasures]))
     if covering is None:
         raise NotCommittedError("the root log does not cover the range yet; try again in a few seconds")
     head, day = covering
+    # Only now: the log may have grown meanwhile, and a head is proved from a tree that is no smaller.
+    committed = log.committed
     size = read_checkpoint(head.checkpoint).size
     root = root_proof(ledger, head)
     counts = write_entries(ledger, log, exported, folder, disclosing, size, progress)

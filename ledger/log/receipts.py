@@ -69,8 +69,9 @@ def fresh_receipt(log: Log, committed: Committed, index: int, leaf: bytes) -> Re
 def receipt(ledger: Ledger, log: Log, index: int, leaf: bytes, *, disclose: bool = False) -> Receipt:
     """The strongest receipt there is for an entry now."""
     disclosures = disclosures_of(ledger, log, index) if disclose else []
-    committed = log.committed
     covering = covering_head(ledger, log, index)
+    # Only now: the log may have grown meanwhile, and a head is proved from a tree that is no smaller.
+    committed = log.committed
     if covering is None:
         return msgspec.structs.replace(fresh_receipt(log, committed, index, leaf), disclosures=disclosures)
     head, day = covering
@@ -107,7 +108,7 @@ def covering_head(ledger: Ledger, log: Log, index: int) -> tuple[CommittedHead, 
         if first.root_index < day.entry_index < root_size:
             # A day's commitment covers every log, at the leaf before the day's own.
             for head in ledger.store.committed_heads(day.entry_index - 1):
-                if head.log_number == log.number:
+                if head.log_number == log.number and head.size <= log.committed.head.size:
                     return head, day_document(ledger, day)
     return first, None
 

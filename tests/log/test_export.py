@@ -22,7 +22,7 @@ from ledger.log.errors import ConflictError, InvalidRequestError, UnavailableErr
 from ledger.log.export import Exported, Manifest, NotCommittedError, require_range, write_export
 from ledger.log.export_lines import CHUNK
 from ledger.log.export_spool import FieldCounts
-from ledger.log.store import Row
+from ledger.log.store import CommittedHead, Row
 from tests.log.stores import AroundStore
 from tests.log.world import DAY, NOON, TENANT, World, event
 from tests.running import run_verifier
@@ -98,6 +98,24 @@ def test_range_that_the_root_log_does_not_cover_waits(grown: World, tmp_path: Pa
         with pytest.raises(NotCommittedError):
             export(grown, tmp_path / "out", 0, stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_log_may_grow_while_an_export_is_written(
+    open_world: Callable[..., World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_world() as world:
+        world.fill(20)
+        look = world.ledger.store.covering_head
+
+        def grow_first(log_number: int, index: int) -> CommittedHead | None:
+            if world.size < 600:
+                world.fill(600)
+                world.commit_heads()
+            return look(log_number, index)
+
+        monkeypatch.setattr(world.ledger.store, "covering_head", grow_first)
+        export(world, tmp_path / "out", 0, 20)
+        assert verify_export(str(tmp_path / "out"), world.keys).end == 20
 
 
 def test_folder_has_the_files_of_the_page_and_their_digests(grown: World, tmp_path: Path) -> None:
