@@ -10,7 +10,7 @@ from ledger.web.access import Access, Principal, TenantMismatchError
 from ledger.web.asked import AskedReader
 from ledger.web.permissions import PERMISSIONS
 from tests.running import event
-from tests.web.asking import API, application, asgi_client, problem_of, report
+from tests.web.asking import API, NO_SUCH_EVENT, application, asgi_client, problem_of, report
 
 
 def test_validating_keys_needs_any_key(owner, auditor, agent, nobody):
