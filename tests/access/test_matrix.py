@@ -45,7 +45,9 @@ class Site:
 
     async def prepare(self) -> None:
         for role in ROLES:
-            self.expired[role] = await self.world.expiring(*_whose(role))
+            self.expired[role] = good = await self.world.expiring(*_whose(role))
+            answers = [await self.world.ask("GET", f"{API}/auth/me", each.headers) for each in good]
+            assert {answer.status for answer in answers} == {200}
         self.world.wait_a_day()
         for role in ROLES:
             self.revoked[role] = await self.world.revoked(*_whose(role))

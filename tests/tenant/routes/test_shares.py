@@ -294,7 +294,7 @@ def test_looks_are_counted_once_a_minute_and_none_is_lost(fresh_ledger):
                 for step in range(60):
                     clock.now += 7_000 + 1_000 * (step % 5)
                     for link in made[: 1 + step % 2]:
-                        assert (await client.get(link["path"])).status_code == 200
+                        await see(client, link)
                         looked[link["id"]] = looked.get(link["id"], 0) + 1
                     if step % 3 == 0:
                         await tallies.flush()
@@ -314,6 +314,13 @@ def test_looks_are_counted_once_a_minute_and_none_is_lost(fresh_ledger):
         for share_id in looked
     }
     done(run_ledger("check", "--replay", data=place))
+
+
+async def see(client, made):
+    """Look at what a link shows, again where a busy database has not been heard of for a second."""
+    while (answer := await client.get(made["path"])).status_code == 503:
+        assert "other processes" in answer.json()["detail"]
+    assert answer.status_code == 200
 
 
 async def viewed(client):
@@ -336,7 +343,7 @@ def test_processes_on_one_database_count_together(fresh_ledger):
         ):
             made = (await owner.post(SHARES, json={})).json()
             for client in (one, another, another):
-                assert (await client.get(made["path"])).status_code == 200
+                await see(client, made)
             for app in (first, second):
                 await app.litestar.state["tenancy"].tallies.flush()
             early = [entry["data"]["count"] for entry in await viewed(owner)]
