@@ -262,8 +262,9 @@ def _litestar(service: Service, tenancy: Tenancy, metrics: Metrics, cors: CORSCo
         queries={
             ("POST", "/api/v1/events"): {"receipts": ("none", "full")},
             ("GET", "/api/v1/events"): {"disclose": ("none", "all")},
-            ("GET", "/api/v1/events/{event_id}"): {"disclose": ("none", "all")},
-            ("GET", "/api/v1/receipts/{event_id}"): {"disclose": ("none", "all")},
+            ("GET", "/api/v1/events/{event_id}"): {"disclose": ("none", "all"), **events.CALL_OF},
+            ("GET", "/api/v1/receipts/{event_id}"): {"disclose": ("none", "all"), **events.CALL_OF},
+            ("GET", "/api/v1/transparency/inclusion/{event_id}"): events.CALL_OF,
         },
         refused={
             ("POST", "/api/v1/events"): (409,),

@@ -209,7 +209,11 @@ def _reported(event: ReportedEvent, env: Env, key_id: str, commitments: Mapping[
 
 def call_identity(call: CallReported) -> bytes:
     """What makes a reported call the same call: of its keyed digest there is one in a log."""
-    return f"{CallReported.type}\x00{call.agent_id}\x00{call.env}\x00{call.call_id}".encode()
+    return identity_of(call.agent_id, call.env, call.call_id)
+
+
+def identity_of(agent_id: str, env: str, call_id: str) -> bytes:
+    return f"{CallReported.type}\x00{agent_id}\x00{env}\x00{call_id}".encode()
 
 
 def _draft_manifest(log: Log, manifest: Manifest, events: Sequence[ReportedEvent], reporter: Reporter) -> Draft:

@@ -114,6 +114,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """Whether something of environment `env` may be shown; what belongs to none, to everybody of the tenant."""
         return self.env is None or env is None or env == self.env
 
+    @property
+    def only_agent(self) -> str | None:
+        """The one agent that this principal acts for, None where it may act for none or several."""
+        return next(iter(self.agents)) if self.agents is not None and len(self.agents) == 1 else None
+
     def acts_for(self, agent_id: str) -> bool:
         return self.agents is None or agent_id in self.agents
 

@@ -64,9 +64,9 @@ _NOT_PUBLIC = {
 
 class Description:
     """The OpenAPI document with what Litestar cannot derive: by method and path, the bodies of requests and of answers
-    that handlers read and write themselves, query parameters that they look up, refusals beyond those that follow
-    from the operation (`refusals.py`), which answers can also be had as text, and which are files of these media types
-    that can be fetched in parts.
+    that handlers read and write themselves, query parameters that they look up and the values of these (none named is
+    any), refusals beyond those that follow from the operation (`refusals.py`), which answers can also be had as text,
+    and which are files of these media types that can be fetched in parts.
     """
 
     def __init__(
@@ -142,7 +142,8 @@ class Description:
                         answer["description"] = words
                         answer.setdefault("content", {})[kind] = {"schema": schema}
                 for name, values in self._queries.get(place, {}).items():
-                    parameter = {"name": name, "in": "query", "schema": {"type": "string", "enum": list(values)}}
+                    enum = {"enum": list(values)} if values else {}
+                    parameter = {"name": name, "in": "query", "schema": {"type": "string", **enum}}
                     operation["parameters"] = [
                         *(given for given in operation.get("parameters", []) if given["name"] != name), parameter
                     ]  # fmt: skip

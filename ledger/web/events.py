@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events: report, list, search, read (CAPABILITIES L01, L02)."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, get_args
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -13,18 +14,24 @@ from msgspec import Meta
 from ledger.log import canonical
 from ledger.log.entry import parse_uuid
 from ledger.log.errors import BehindError, ForbiddenError, InvalidRequestError, NotFoundError
+from ledger.log.events.calls import Env
 from ledger.log.receipts import fresh_receipt, receipt
-from ledger.log.report import Report, Reporter, decode, dedup_keys, draft_report, read_report
+from ledger.log.report import Report, Reporter, decode, dedup_keys, draft_report, identity_of, read_report
 from ledger.log.store import Filter
 from ledger.log.submission import Appended, Part, Prepared
 from ledger.log.working_copy import Committed, Draft, Item, Moment
 from ledger.web.access import Principal
 from ledger.web.doors import answer_response, call_of
-from ledger.web.front import Call
+from ledger.web.front import Call, read_query
 from ledger.web.listing import MAX_PAGE, EventAnswer, EventPage, event_answer, find_page, refuse_others
 from ledger.web.problems import Answer
 from ledger.web.service import Quota, Service
 from ledger.web.times import read_moment
+
+ENVS: tuple[str, ...] = get_args(Env)
+CALL_OF: Mapping[str, Sequence[str]] = {"agent_id": (), "env": ENVS}
+"""What a query says of a call that is looked up by its id."""
+_CALL_ID = re.compile(r"[\x20-\x7e]{1,200}")
 
 
 class ReportedItem(msgspec.Struct, frozen=True):
@@ -189,29 +196,52 @@ async def search_events(
 
 @get("/events/{event_id:str}", summary="Read an event", tags=["events"])
 async def get_event(
+    request: Request[Any, Any, Any],
     service: NamedDependency[Service],
     principal: NamedDependency[Principal],
     event_id: FromPath[str],
     disclose: FromQuery[str | None] = None,
 ) -> EventAnswer:
+    """By the id of the event, or of the call with its agent's."""
     wanted = wants_disclosures(principal, disclose)
-    return await service.reading_of(
-        principal.log, lambda: event_answer(service, principal.log, *find_entry(service, principal, event_id), wanted)
-    )
+    query = read_query(request.scope["query_string"])
+
+    def read() -> EventAnswer:
+        index, leaf = find_entry(service, principal, event_id, query)
+        return event_answer(service, principal.log, index, leaf, wanted)
+
+    return await service.reading_of(principal.log, read)
 
 
-def find_entry(service: Service, principal: Principal, event_id: str) -> tuple[int, bytes]:
-    """Index and leaf of an entry by id. Raises NotFoundError also for one that the principal may not see, BehindError
-    for one that is not in the tree in memory yet. To be called by way of `Service.reading_of`.
+def find_entry(service: Service, principal: Principal, name: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+    """Index and leaf of an entry by its id, or of a reported call by the call's, which is one of an agent and an
+    environment: those of the query, else of the credential. What has the form of an event id is taken for one first.
+
+    Raises NotFoundError also for one that the principal may not see, InvalidRequestError where the agent is missing,
+    BehindError for one that is not in the tree in memory yet. To be called by way of `Service.reading_of`.
     """
     principal.require("events:read")
-    value = parse_uuid(event_id.lower())
-    row = None if value is None else service.ledger.store.find(principal.log.number, value.to_bytes(16, "big"))
+    store, log = service.ledger.store, principal.log
+    env = query.get("env", principal.env or "production")
+    if env not in ENVS:
+        raise InvalidRequestError.at(["query", "env"], f"is one of {', '.join(ENVS)}")
+    value = parse_uuid(name.lower())
+    event_id = None if value is None else value.to_bytes(16, "big")
+    row = None if event_id is None else store.find(log.number, event_id)
+    if row is None and _CALL_ID.fullmatch(name):
+        agent_id = query.get("agent_id", principal.only_agent)
+        if agent_id is not None:
+            dedup = log.digest(identity_of(agent_id, env, name))
+            known = store.known(log.number, [dedup]).get(dedup)
+            row = None if known is None else store.find(log.number, known.event_id)
+        elif event_id is None:
+            reason = "is missing: this is no event id, and a call id is looked up with its agent"
+            raise InvalidRequestError.at(["query", "agent_id"], reason)
     if row is not None and principal.only_key in (None, row.key_id) and principal.reaches(row.env):
-        if row.leaf_index >= principal.log.committed.head.size:
+        if row.leaf_index >= log.committed.head.size:
             raise BehindError
         return row.leaf_index, row.leaf
-    raise NotFoundError(f"there is no event {event_id[:64]}")
+    raise NotFoundError(f"there is no event {name[:64]}")
 
 
 def wants_disclosures(principal: Principal, disclose: str | None, source: str = "query") -> bool:

@@ -42,7 +42,7 @@ async def fetch_receipt(service: Service, call: Call) -> Answer:
 
 
 def _receipt(service: Service, call: Call, disclose: bool) -> Answer:
-    index, leaf = find_entry(service, call.principal, call.argument)
+    index, leaf = find_entry(service, call.principal, call.argument, call.query)
     if _prefers_text(call.accept):
         text = tlog_proof(call.principal.log, index, leaf).format().encode()
         return Answer(200, text, "text/plain; charset=utf-8")
@@ -71,7 +71,9 @@ async def verified_apart(
 async def get_receipt(
     request: Request[Any, Any, Any], service: NamedDependency[Service], event_id: FromPath[str]
 ) -> Response[bytes]:
-    """The strongest receipt there is now, as the bytes of a receipt file."""
+    """The strongest receipt there is now, as the bytes of a receipt file; by the id of the event, or of the call with
+    its agent's.
+    """
     return answer_response(await fetch_receipt(service, await call_of(service, request, event_id)))
 
 

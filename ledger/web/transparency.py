@@ -90,7 +90,7 @@ async def prove_inclusion(service: Service, call: Call) -> Answer:
     principal = call.principal
 
     def prove() -> InclusionProof:
-        index, _ = find_entry(service, principal, call.argument)
+        index, _ = find_entry(service, principal, call.argument, call.query)
         return _inclusion(principal, index, None)
 
     return Answer(200, _encoder.encode(await service.reading_of(principal.log, prove)))
@@ -100,6 +100,7 @@ async def prove_inclusion(service: Service, call: Call) -> Answer:
 async def get_inclusion_of_event(
     request: Request[Any, Any, Any], service: NamedDependency[Service], event_id: FromPath[str]
 ) -> Response[bytes]:
+    """By the id of the event, or of the call with its agent's."""
     return answer_response(await prove_inclusion(service, await call_of(service, request, event_id)))
 
 

@@ -153,8 +153,10 @@ def tree_head_is_the_anchor_of_offline_verification(ask: Ask) -> None:
 @show("003-086")
 def event_is_proved_by_its_id(ask: Ask) -> None:
     item = ask.world.reported()
-    proof = ask(by=ask.world.agent, names={"execution_id": item["event_id"]}).json()
-    assert prove(proof, entry_of(ask.world, item["event_id"])) == parse_checkpoint(proof["checkpoint"]).root_hash
+    for name in ("event_id", "call_id"):
+        query = {"agent_id": "payments-agent"}
+        proof = ask(by=ask.world.agent, names={"execution_id": item[name]}, params=query).json()
+        assert prove(proof, entry_of(ask.world, item["event_id"])) == parse_checkpoint(proof["checkpoint"]).root_hash
 
 
 async def two_days(client: httpx.AsyncClient, clock: Clock) -> list[str]:
@@ -195,8 +197,11 @@ def a_day_s_root_log_begins_with_that_of_the_day_before(ask: Ask) -> None:
 
 @show("003-082")
 def receipt_of_a_call_verifies(ask: Ask) -> None:
-    answer = ask(by=ask.world.agent, names={"execution_id": ask.world.reported()["event_id"]})
-    assert verify_receipt(answer.content, vkeys(ask.world))
+    item = ask.world.reported()
+    for name in ("event_id", "call_id"):
+        query = {"agent_id": "payments-agent"}
+        answer = ask(by=ask.world.agent, names={"execution_id": item[name]}, params=query)
+        assert verify_receipt(answer.content, vkeys(ask.world)).leaf_index == item["leaf_index"]
 
 
 def judged(ask: Ask, evidence: bytes) -> dict[str, Any]:

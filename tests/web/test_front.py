@@ -13,6 +13,10 @@ from tests.web.asking import API, NO_SUCH_EVENT, UUID7, application, asgi_client
 
 EVENTS = f"{API}/events"
 OTHER_TENANT = {"x-tenant-id": "01a20000-0000-7000-8000-000000000000"}
+LONG_CALL = "the id of a call, as long as a UUID."
+"""As long as an event's, so that the front picks it."""
+AGENT = "agent_id=payments-agent"
+FOR_AGENT = {"headers": {"x-agent-id": "payments-agent"}}
 VARYING = re.compile(
     rf"{UUID7.pattern}|\d{{4}}-\d\d-\d\dT[\d:.]+Z|[A-Za-z0-9+/]{{43}}=|[A-Za-z0-9_-]{{43}}|[0-9a-f]{{32}}"
     r"|— \S+ [A-Za-z0-9+/=]+|(?<=extra )\S+"
@@ -32,6 +36,7 @@ def body(*events, **members):
 # Asked in this order of two copies of one ledger, one by each door. `{n}` is the id of the n-th reported event.
 CASES = {
     "report": ("POST", EVENTS, {"content": body(event("a"), event("b"))}),
+    "report with a long id": ("POST", EVENTS, {"content": body(event(LONG_CALL))}),
     "report again": ("POST", EVENTS, {"content": body(event("a"))}),
     "report with receipts": ("POST", f"{EVENTS}?receipts=full", {"content": body(event("c"), event("a"))}),
     "report with a manifest": (
@@ -63,6 +68,21 @@ CASES = {
     "receipt, unknown disclosures": ("GET", f"{API}/receipts/{{1}}?disclose=", {}),
     "receipt as text": ("GET", f"{API}/receipts/{{0}}", {"headers": {"accept": "text/plain"}}),
     "receipt of nothing": ("GET", f"{API}/receipts/{NO_SUCH_EVENT}", {}),
+    "receipt of a call": ("GET", f"{API}/receipts/{LONG_CALL}?{AGENT}", {}),
+    "receipt of a call, other environment": (
+        "GET",
+        f"{API}/receipts/{LONG_CALL}?{AGENT}&env=staging",
+        {},
+    ),
+    "receipt of a call, no environment": ("GET", f"{API}/receipts/{LONG_CALL}?{AGENT}&env=x", {}),
+    "receipt of a call, for an agent": (
+        "GET",
+        f"{API}/receipts/{LONG_CALL}",
+        FOR_AGENT,
+    ),
+    "receipt of a call of nobody": ("GET", f"{API}/receipts/{LONG_CALL}", {}),
+    "receipt of a short call": ("GET", f"{API}/receipts/a?{AGENT}", {}),
+    "inclusion of a call": ("GET", f"{API}/transparency/inclusion/{LONG_CALL}?{AGENT}", {}),
     "receipt of an odd id": ("GET", f"{API}/receipts/{'x' * 36}", {}),
     "receipt without credential": ("GET", f"{API}/receipts/{{0}}", {"headers": {"authorization": ""}}),
     "inclusion": ("GET", f"{API}/transparency/inclusion/{{1}}", {}),

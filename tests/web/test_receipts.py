@@ -168,7 +168,7 @@ def test_unknown_wish_for_disclosures_is_refused(owner, reported, wanted):
 
 
 @pytest.mark.parametrize(
-    "event_id", [NO_SUCH_EVENT, "x", "0" * 36, "é" * 36, "..%2f" + "a" * 31, NO_SUCH_EVENT.upper(), "%01" * 36, "key "]
+    "event_id", [NO_SUCH_EVENT, "x" * 201, "é" * 36, "..%2f" + "a" * 31, NO_SUCH_EVENT.upper(), "%01" * 36]
 )
 def test_receipt_of_no_event_is_not_found(owner, event_id):
     problem_of(owner.get(f"{API}/receipts/{event_id}"), 404, "NOT_FOUND")
