@@ -103,6 +103,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.bare_cookie:
             raise ForbiddenError(_BARE_COOKIE)
+        return self.still_may(permission)
+
+    def still_may(self, permission: str) -> Callable[[Moment], None]:
+        """The same for what only reads, as a stream does that outlives its request."""
         self.require(permission)
         return lambda moment: self._require_as(self.recheck(moment), permission)
 

@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 
 from tests.running import Service, event, eventually
+from tests.tenant.people_world import cookie_of
 from tests.web.asking import API, locations, problem_of, report
 from tests.web.event_stream import EVENT_STREAM, PATH, Listener, listen
 from tests.web.wire import LEFT_OVER, Wire, complaints, is_open, process_of, request
@@ -239,6 +240,16 @@ def test_stream_ends_with_its_member(service, owner):
         removed = time.monotonic()
         assert [message.data for message in stream if message.data is not None] == []
         assert time.monotonic() - removed < 1
+
+
+def test_browser_follows_with_its_cookie_alone(service, owner):
+    """An EventSource sends no headers of its own."""
+    account = {"email": "edsger@example.org", "password": "a password for edsger"}
+    owner.post(f"{API}/members", json={**account, "role": "readonly"}).raise_for_status()
+    cookie = cookie_of(owner.post(f"{API}/auth/login", json=account).raise_for_status())
+    with service.client("") as browser, Listener(browser, headers={"cookie": cookie}) as stream:
+        stream.begin()
+        assert stream.answer.status_code == 200
 
 
 def test_stream_ends_when_its_key_expires(service):
