@@ -24,7 +24,7 @@ BELOW: dict[str, set[str]] = {
     "settings": set(),
 }
 BELOW["gateway"] |= {"policy"}
-TOP = {"deployment", "aliases", "app", "jobs", "commands", "__main__"}
+TOP = {"deployment", "aliases", "api", "app", "jobs", "commands", "__main__"}
 BELOW |= {name: {*BELOW, *TOP} for name in TOP}
 
 # Outside of the standard library.
