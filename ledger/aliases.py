@@ -26,7 +26,6 @@ ALIASES: tuple[tuple[HTTPRouteHandler, tuple[str, ...]], ...] = (
     (members.create_member, ("/tenant/members", "/users", "/users/invite", "/auth/users")),
     (members.patch_member, ("/tenant/members/{member_id:str}", "/users/{member_id:str}")),
     (members.delete_member, ("/tenant/members/{member_id:str}", "/users/{member_id:str}")),
-    (tenants.create_tenant, ("/auth/tenants",)),
     (tenants.get_tenant_by_id, ("/auth/tenants/{tenant_id:str}",)),
     (usage.get_usage, ("/tenant/usage", "/usage/summary")),
     (live.stream_events, ("/stream/dashboard",)),

@@ -160,6 +160,8 @@ def make_api(service: Service, tenancy: Tenancy, metrics: Metrics, settings: Set
             ("POST", "/api/v1/auth/sso/config/test"): (404,),
             ("DELETE", "/api/v1/keys/{key_id}"): (409,),
             ("POST", "/api/v1/audit/shares"): (409,),
+            ("POST", "/api/v1/admin/tenants"): (409,),
+            ("PUT", "/api/v1/kill-switch"): (409,),
             ("DELETE", "/api/v1/audit/shares/{share_id}"): (409,),
             ("GET", "/api/v1/audit/shared/{token}"): (429,),
             ("POST", "/api/v1/transparency/roots"): (409,),

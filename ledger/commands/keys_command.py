@@ -21,8 +21,10 @@ def command() -> None:
 @command.command()
 @option("--env", type=click.Choice(["production", "staging", "development", "all"]), required=True)
 @option("--label", required=True, help="what the key is for; sealed in the log")
-@option("--role", type=click.Choice(["owner", "auditor", "agent"]), default="agent")
-@option("--expires", help="RFC 3339 time, e.g. 2027-01-01T00:00:00Z")
+@option(
+    "--role", type=click.Choice(["owner", "ciso", "dpo", "architect", "auditor", "readonly", "agent"]), default="agent"
+)
+@option("--expires", help="RFC 3339 time, e.g. 2027-01-01T00:00:00Z, or 1h, 24h, 7d, 30d from now")
 @option("--json", "as_json", is_flag=True, help="print one JSON object")
 @data_option
 @refusals

@@ -6,6 +6,8 @@ signed by the new key. So a head that the old key signed was committed to the ro
 will be.
 """
 
+from msgspec.structs import replace
+
 from ledger.log.errors import ConflictError
 from ledger.log.events.logs import SigningKeyRotated
 from ledger.log.fold import LogsState
@@ -33,7 +35,7 @@ def is_endorsed(event: SigningKeyRotated) -> bool:
     return previous.verify(endorsement_text(event.previous_vkey, event.vkey).encode(), signature)
 
 
-async def rotate_key(ledger: Ledger, log: Log, guard: Part) -> tuple[SigningKeyRotated, Appended]:
+async def rotate_key(ledger: Ledger, log: Log, guard: Part, actor: str) -> tuple[SigningKeyRotated, Appended]:
     """Replace a log's signing key. `guard` is the part of the caller, who must still be allowed under the lock.
 
     Returns the event and where it went in that log. Raises ConflictError when another rotation came first.
@@ -53,7 +55,7 @@ async def rotate_key(ledger: Ledger, log: Log, guard: Part) -> tuple[SigningKeyR
 
     def adopt(moment: Moment) -> list[Draft]:
         guard.decide(moment)
-        return [Draft(event, subject=log.origin)]
+        return [Draft(replace(event, actor=actor), subject=log.origin)]
 
     if log.number == ROOT_LOG:
         appended, _ = await ledger.sequencer.submit_together([Part(ledger.root, announce, key), guard])

@@ -94,6 +94,19 @@ def revoke_key(moment: Moment, key_id: str, actor: str) -> list[Draft]:
     return [Draft(KeyRevoked(key_id=key_id, actor=actor), subject=key_id)]
 
 
+def require_way_in(moment: Moment, key_id: str) -> None:
+    """Raises ConflictError where a key is the last with which a tenant can be settled, and no owner could log in."""
+    tenant = moment.state[TenantState]
+    key = tenant.keys.get(key_id)
+    if key is None or key.role != "owner" or key.env != "all":
+        return
+    others = (other for other in tenant.keys.values() if other.key_id != key_id)
+    if not any(
+        other.role == "owner" and other.env == "all" and other.is_live(moment.now) for other in others
+    ) and not any(member.role == "owner" and member.status == "active" for member in tenant.members.values()):
+        raise ConflictError("nobody else owns the tenant: make another owner first, a key or a member")
+
+
 def require_live(state: State, key_id: str, now: int) -> Key:
     """The key, if it may act now. Raises UnauthorizedError."""
     key = state[TenantState].keys.get(key_id)

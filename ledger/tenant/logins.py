@@ -71,7 +71,10 @@ class Logins:
         """The log of a tenant, or of the first one. Raises NotFoundError."""
         if tenant_id is None:
             return self._ledger.log(self._first)
-        return self._ledger.find_log(lambda record: record.tenant_id == tenant_id)
+        try:
+            return self._ledger.find_log(lambda record: record.tenant_id == tenant_id)
+        except NotFoundError:
+            raise NotFoundError("there is no such tenant") from None
 
     def _find(self, email: str, tenant_id: str | None) -> tuple[Log, str, Belongings | None]:
         try:

@@ -29,7 +29,7 @@ BY_EMAIL, BY_MEMBER = "email/", "member/"
 
 _Kept = TypeVar("_Kept", bound=msgspec.Struct)
 
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}\Z")
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f-\x9f]{1,64}@[^@\s\x00-\x1f\x7f-\x9f]{1,190}\Z")
 
 
 class Belongings(msgspec.Struct, frozen=True):

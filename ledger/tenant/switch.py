@@ -3,7 +3,7 @@
 since evidence must not stop.
 """
 
-from ledger.log.errors import ForbiddenError
+from ledger.log.errors import ConflictError, ForbiddenError
 from ledger.log.events.tenants import KillSwitchEngaged, KillSwitchReleased
 from ledger.log.fold import State
 from ledger.log.working_copy import Draft, Moment
@@ -22,8 +22,11 @@ def require_running(state: State) -> None:
 
 
 def engage(moment: Moment, actor: str, texts: SealedTexts) -> list[Draft]:
-    """Decide to engage the switch; nothing to add where it is engaged."""
-    if moment.state[TenantState].kill_switch is not None:
+    """Decide to engage the switch; nothing to add where it is. Raises ConflictError rather than lose a reason."""
+    engaged = moment.state[TenantState].kill_switch
+    if engaged is not None and texts.commitments:
+        raise ConflictError(f"the switch is engaged since entry {engaged.index}, with the reason that was given then")
+    if engaged is not None:
         return []
     return [texts.draft(KillSwitchEngaged(actor=actor, reason=texts.of("reason")))]
 

@@ -33,6 +33,7 @@ class Tenancy:
     tenants: Tenants
     usage: Usage
     activities: Activities
+    first: int
 
     @classmethod
     def of(cls, ledger: Ledger, cost: Cost, first: int, attempts: int) -> "Tenancy":
@@ -56,6 +57,7 @@ class Tenancy:
             tenants,
             usage,
             activities,
+            first,
         )
 
 

@@ -175,6 +175,8 @@ class Access:
             principal = await self.token(asked.secret, address)
         elif asked.session:
             principal = await self.token(asked.session, address)
+            if principal.member_id is None:
+                raise UnauthorizedError("the session cookie is not one: log in")
             if not asked.own_page:
                 if not asked.safe:
                     raise ForbiddenError(_BARE_COOKIE)
@@ -183,7 +185,7 @@ class Access:
             principal = self._local()
         else:
             self.rates.take_stranger(address)
-            raise UnauthorizedError("no credential: send Authorization: Bearer <key>, or X-API-Key")
+            raise UnauthorizedError("no credential: send Authorization: Bearer <key or token>, or X-API-Key, or log in")
         if asked.tenant is not None and asked.tenant != principal.log.record.tenant_id:
             raise TenantMismatchError("X-Tenant-Id is not the credential's tenant")
         return principal if asked.agent is None else principal.acting_for(asked.agent)

@@ -98,7 +98,7 @@ class AskedReader:
                 asked.session = asked.session or _session_of(value.decode("latin-1"))
                 asked.claims = asked.claims or asked.session is not None
             elif kind == "own page":
-                asked.own_page = True
+                asked.own_page = bool(value.strip())
             elif kind == "origin":
                 asked.origin = value
             elif kind == "request" and _REQUEST_ID.match(value):

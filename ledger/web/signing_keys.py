@@ -85,7 +85,7 @@ async def rotate_signing_key(
     permission = "keys:rotate" if wanted.purpose == "log" else "root:rotate"
     principal.require(permission)
     log = principal.log if wanted.purpose == "log" else service.ledger.root
-    event, appended = await rotate_key(service.ledger, log, principal.guard(permission))
+    event, appended = await rotate_key(service.ledger, log, principal.guard(permission), principal.actor)
     [item] = appended.items
     return Response(
         RotatedKey(wanted.purpose, event.origin, event.vkey, event.previous_vkey, event.endorsement),

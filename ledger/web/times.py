@@ -11,13 +11,14 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def read_moment(text: str, loc: list[str | int], now: int) -> int:
-    """Milliseconds since the epoch of an RFC 3339 time, or of a window (1h, 6h, 24h, 7d, 30d) before `now`.
+def read_moment(text: str, loc: list[str | int], now: int, *, ahead: bool = False) -> int:
+    """Milliseconds since the epoch of an RFC 3339 time, or of a window (1h, 6h, 24h, 7d, 30d) before `now`, or `ahead`
+    of it.
 
     Raises InvalidRequestError at `loc`.
     """
     if text in _WINDOWS:
-        return now - _WINDOWS[text]
+        return now + _WINDOWS[text] if ahead else now - _WINDOWS[text]
     try:
         if not _RFC3339.match(text.upper()):
             raise ValueError

@@ -75,7 +75,8 @@ def profile_is_updated(ask: Ask) -> None:
     owner = ask.world.people.browser(ask.world.people.founder)
     name = ask.world.name()
     for wanted, shown in (("display_name", "name"), ("org_name", "organization"), ("logo", "logo")):
-        assert ask(by=owner, json={wanted: f"{name} {wanted}"}).json()[shown] == f"{name} {wanted}"
+        value = f"https://{name}.example/{wanted}"
+        assert ask(by=owner, json={wanted: value}).json()[shown] == value
 
 
 @show("002-080", "003-202")
@@ -170,7 +171,7 @@ def token_is_introspected(ask: Ask) -> None:
 def token_is_renewed(ask: Ask) -> None:
     tokens = ask.world.people.tokens(ask.world.people.member())
     by_body = ask(by=ask.world.nobody, json={"refresh_token": tokens["refresh_token"]})
-    by_token = ask(by=bearer(ask, tokens["access_token"]))
+    by_token = ask(by=bearer(ask, tokens["refresh_token"]))
     for answer in (by_body, by_token):
         assert is_live(bearer(ask, answer.raise_for_status().json()["access_token"]))
 

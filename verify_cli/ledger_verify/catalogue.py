@@ -56,7 +56,7 @@ EVENT_TYPES: dict[tuple[str, int], EventType] = {
         "governing",
         "origin",
         {**_AS_OF, "origin": "origin", "vkey": "vkey", "previous_vkey": "vkey", "endorsement": "signature"},
-        {},
+        {"actor": "actor"},
     ),
     (ERASED, 1): EventType(
         "governing",

@@ -37,6 +37,8 @@ class SigningKeyRotated(Governing, frozen=True, forbid_unknown_fields=True, kw_o
     vkey: str
     previous_vkey: str
     endorsement: str
+    # Who asked for it; in the log whose key it is, and not in the public root log.
+    actor: str | UnsetType = UNSET
 
 
 Grounds = Literal["subject_request", "retention_expired", "legal_order", "other"]

@@ -48,6 +48,7 @@ class CredentialAnswer(msgspec.Struct, frozen=True, kw_only=True):
     env: Env
     label: str | None
     created_at: str
+    created_by: str
     expires_at: str | None
 
 
@@ -65,6 +66,10 @@ class CredentialList(msgspec.Struct, frozen=True):
 class AgentTokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     agent_id: AgentId
     secret: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class _Made(msgspec.Struct):
+    actor: str
 
 
 _new_decoder = msgspec.json.Decoder(NewCredentialRequest)
@@ -180,7 +185,9 @@ async def _create(
     if not principal.reaches(wanted.env):
         raise ForbiddenError(f"a key for {principal.env} makes credentials for {principal.env} only")
     _require_acts_for(principal, wanted.agent_id)
-    expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now)
+    expires_at = (
+        None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now, ahead=True)
+    )
     if expires_at is not None and expires_at <= now:
         raise InvalidRequestError.at(["body", "expires_at"], "lies in the past")
     credential_id, secret = format_uuid(IdSource(0).next(now)), f"la_{wanted.env}_{new_random()}"
@@ -213,12 +220,14 @@ async def _create(
 
 def _answer(ledger: Ledger, log: Log, credential: Credential) -> CredentialAnswer:
     [leaf] = ledger.store.leaves(log.number, credential.index, credential.index + 1)
+    envelope = read_envelope(leaf)
     return CredentialAnswer(
         id=credential.credential_id,
         agent_id=credential.agent_id,
         env=credential.env,
         label=sealed_texts_of(ledger, log, credential.index).get("label"),
-        created_at=read_envelope(leaf).recordedat,
+        created_at=envelope.recordedat,
+        created_by=msgspec.json.decode(envelope.data, type=_Made).actor,
         expires_at=None if credential.expires_at is None else format_time(credential.expires_at),
     )
 

@@ -14,7 +14,7 @@ from ledger.log.entry import format_time, read_envelope
 from ledger.log.errors import ForbiddenError, InvalidRequestError, UnauthorizedError
 from ledger.log.events.credentials import KeyCreated, KeyEnv, Role
 from ledger.log.working_copy import Draft, Moment
-from ledger.tenant.keys import draft_key, revoke_key, shown_prefix
+from ledger.tenant.keys import draft_key, require_way_in, revoke_key, shown_prefix
 from ledger.tenant.plans import require_room
 from ledger.tenant.state import Key, Scope, TenantState
 from ledger.tenant.tenancy import Tenancy
@@ -29,7 +29,7 @@ Names = Annotated[list[Name], Meta(min_length=1, max_length=200)]
 
 
 class NewKeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`agents` and `triggers` are all that the key may act for, null for any; it sends files only with `uploads`."""
+    """`agents` and `triggers` are all that an agent's key may act for, null for any; it sends files with `uploads`."""
 
     env: KeyEnv
     label: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -49,6 +49,7 @@ class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     label: str | None
     created_at: str
+    created_by: str
     expires_at: str | None
     agents: list[str] | None
     triggers: list[str] | None
@@ -79,6 +80,10 @@ class Validity(msgspec.Struct, frozen=True, omit_defaults=True):
     role: Role | None = None
 
 
+class _Made(msgspec.Struct):
+    actor: str
+
+
 _new_key_decoder = msgspec.json.Decoder(NewKeyRequest)
 _validate_decoder = msgspec.json.Decoder(ValidateRequest)
 
@@ -99,9 +104,11 @@ async def create_key(
     if principal.env is not None and wanted.env != principal.env:
         raise ForbiddenError(f"a key for {principal.env} makes keys for {principal.env} only")
     _require_givable(principal.role, wanted.role)
-    _require_within(principal, wanted)
+    _require_an_agent_s(wanted)
     ledger, log, now = service.ledger, principal.log, service.ledger.clock()
-    expires_at = None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now)
+    expires_at = (
+        None if wanted.expires_at is None else read_moment(wanted.expires_at, ["body", "expires_at"], now, ahead=True)
+    )
     if expires_at is not None and expires_at <= now:
         raise InvalidRequestError.at(["body", "expires_at"], "lies in the past")
     # Before the data key is looked up.
@@ -148,7 +155,10 @@ async def list_keys(service: NamedDependency[Service], principal: NamedDependenc
 
 @delete("/keys/{key_id:str}", status_code=204, summary="Revoke an API key", tags=["keys"])
 async def delete_key(
-    service: NamedDependency[Service], principal: NamedDependency[Principal], key_id: FromPath[str]
+    service: NamedDependency[Service],
+    principal: NamedDependency[Principal],
+    tenancy: NamedDependency[Tenancy],
+    key_id: FromPath[str],
 ) -> Response[None]:
     """At once and for good; the next request with the key is refused. Revoking twice is a conflict."""
 
@@ -158,6 +168,9 @@ async def delete_key(
             raise ForbiddenError(f"a key for {principal.env} revokes keys for {principal.env} only")
         if key is not None:
             _require_givable(principal.recheck(moment), key.role)
+            # The first tenant's is settled by whoever runs the service, too.
+            if principal.log.number != tenancy.first:
+                require_way_in(moment, key_id)
         return revoke_key(moment, key_id, principal.actor)
 
     [item] = (await write(service, principal, "keys:write", decide)).items
@@ -183,13 +196,15 @@ async def validate_key(
 def _key_answer(service: Service, principal: Principal, key: Key) -> KeyAnswer:
     log = principal.log
     [leaf] = service.ledger.store.leaves(log.number, key.index, key.index + 1)
+    envelope = read_envelope(leaf)
     return KeyAnswer(
         id=key.key_id,
         prefix=shown_prefix(service.ledger.store, service.ledger.vault, key.key_id),
         env=key.env,
         role=key.role,
         label=sealed_texts_of(service.ledger, log, key.index).get("label"),
-        created_at=read_envelope(leaf).recordedat,
+        created_at=envelope.recordedat,
+        created_by=msgspec.json.decode(envelope.data, type=_Made).actor,
         expires_at=None if key.expires_at is None else format_time(key.expires_at),
         agents=None if key.scope.agents is None else sorted(key.scope.agents),
         triggers=None if key.scope.triggers is None else sorted(key.scope.triggers),
@@ -203,12 +218,15 @@ def _require_givable(giver: str, role: str) -> None:
         raise ForbiddenError(f"the role {role} may do more than the role {giver}, so it is not yours to give or take")
 
 
-def _require_within(principal: Principal, wanted: NewKeyRequest) -> None:
-    """A key makes none that acts for more than itself. Raises ForbiddenError."""
-    for name, own in (("agents", principal.agents), ("triggers", principal.triggers)):
-        given = _set(getattr(wanted, name))
-        if own is not None and (given is None or not given <= own):
-            raise ForbiddenError(f"a key makes keys only for those of its own {name}")
+def _require_an_agent_s(wanted: NewKeyRequest) -> None:
+    """Raises InvalidRequestError for agents or triggers of a key that reads or settles more than what is its own: there
+    they would limit next to nothing.
+    """
+    for name in ("agents", "triggers"):
+        if wanted.role != "agent" and getattr(wanted, name) is not None:
+            raise InvalidRequestError.at(
+                ["body", name], "are for keys of the role agent; limit others by their role and env"
+            )
 
 
 def _set(names: list[str] | None) -> frozenset[str] | None:

@@ -61,7 +61,7 @@ class ProfileChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     name: Name | UnsetType = UNSET
     display_name: Name | UnsetType = UNSET
-    logo: Annotated[str, Meta(min_length=1, max_length=MAX_LOGO)] | UnsetType = UNSET
+    logo: Annotated[str, Meta(max_length=MAX_LOGO, pattern=r"^(https://|data:image/)[!-~]+$")] | UnsetType = UNSET
     organization: Name | UnsetType = UNSET
     org_name: Name | UnsetType = UNSET
     password: PasswordChange | UnsetType = UNSET

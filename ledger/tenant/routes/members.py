@@ -34,7 +34,10 @@ from ledger.web.writes import read_json, seal_texts, sealed_texts_of, where, wri
 
 INVITATION_MS = 7 * 86_400_000
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+# No control characters, and none that turn the direction of what follows.
+Name = Annotated[
+    str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+$")
+]
 
 
 class NewMemberRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,6 +15,8 @@ from ledger.log.errors import NotFoundError
 from ledger.tenant.routes.keys import delete_key
 from ledger.tenant.routes.sso import ProviderAnswer, put_config
 from ledger.tenant.routes.switch import SwitchAnswer, engage_kill_switch, get_kill_switch, release_kill_switch
+from ledger.tenant.routes.tenants import NewTenantAnswer, create_or_change_tenant
+from ledger.tenant.tenancy import Tenancy
 from ledger.web.access import Principal
 from ledger.web.service import Service
 from ledger.web.writes import read_json
@@ -44,6 +46,17 @@ async def post_sso_config(
     """By POST instead of PUT."""
     answer: Response[ProviderAnswer] = await put_config.fn(request, service, principal)
     return answer
+
+
+@post("/auth/tenants", status_code=201, include_in_schema=False)
+async def create_or_change_tenant_of(
+    request: Request[Any, Any, Any],
+    service: NamedDependency[Service],
+    principal: NamedDependency[Principal],
+    tenancy: NamedDependency[Tenancy],
+) -> Response[NewTenantAnswer]:
+    """Makes a tenant, or changes the one that is there."""
+    return await create_or_change_tenant(request, service, principal, tenancy)
 
 
 @get("/decision/kill-switch/{tenant_id:str}", include_in_schema=False)
@@ -83,4 +96,11 @@ def _require_own(principal: Principal, tenant_id: str) -> None:
         raise NotFoundError(f"there is no tenant {tenant_id[:64]}")
 
 
-ROUTES = (revoke_key_of_body, post_sso_config, get_kill_switch_of, engage_kill_switch_of, release_kill_switch_of)
+ROUTES = (
+    revoke_key_of_body,
+    create_or_change_tenant_of,
+    post_sso_config,
+    get_kill_switch_of,
+    engage_kill_switch_of,
+    release_kill_switch_of,
+)

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, patch, post
 from litestar.di import NamedDependency
-from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
@@ -71,10 +70,8 @@ class TenantPage(msgspec.Struct, frozen=True):
 _new_decoder = msgspec.json.Decoder(NewTenantRequest)
 _change_decoder = msgspec.json.Decoder(AdminChange)
 
-_THERE = ResponseSpec(NewTenantAnswer, description="The tenant was there already", generate_examples=False)
 
-
-@post("/admin/tenants", status_code=201, summary="Make a tenant", tags=["tenants"], responses={200: _THERE})
+@post("/admin/tenants", status_code=201, summary="Make a tenant", tags=["tenants"])
 async def create_tenant(
     request: Request[Any, Any, Any],
     service: NamedDependency[Service],
@@ -83,15 +80,28 @@ async def create_tenant(
 ) -> Response[NewTenantAnswer]:
     """A tenant with a log of its own, and the key of its first owner, which is in this answer and nowhere else."""
     principal.require("tenants:write")
+    return await _create(service, principal, tenancy, await read_json(request, _new_decoder))
+
+
+async def create_or_change_tenant(
+    request: Request[Any, Any, Any], service: Service, principal: Principal, tenancy: Tenancy
+) -> Response[NewTenantAnswer]:
+    """The same; a tenant of that id is changed to what was named."""
+    principal.require("tenants:write")
     wanted = await read_json(request, _new_decoder)
-    tenant_id = wanted.tenant_id or format_uuid(IdSource(0).next(service.ledger.clock()))
     try:
-        made = await tenancy.tenants.create(tenant_id, wanted.name, wanted.plan or "free", _guard(principal))
+        return await _create(service, principal, tenancy, wanted)
     except ConflictError:
-        log = await _find(service, lambda record: record.tenant_id == tenant_id)
-        change = AdminChange(name=wanted.name or UNSET, plan=wanted.plan or UNSET)
-        item = await _change(service, principal, log, change)
-        return await _answer(service, log, None, item)
+        log = await _find(service, lambda record: record.tenant_id == wanted.tenant_id)
+    item = await _change(service, principal, log, AdminChange(name=wanted.name or UNSET, plan=wanted.plan or UNSET))
+    return await _answer(service, log, None, item)
+
+
+async def _create(
+    service: Service, principal: Principal, tenancy: Tenancy, wanted: NewTenantRequest
+) -> Response[NewTenantAnswer]:
+    tenant_id = wanted.tenant_id or format_uuid(IdSource(0).next(service.ledger.clock()))
+    made = await tenancy.tenants.create(tenant_id, wanted.name, wanted.plan or "free", _guard(principal))
     log = await asyncio.to_thread(service.ledger.log, made.founded.record.number)
     return await _answer(service, log, made.owner.secret, made.founded.items[1])
 

@@ -10,7 +10,6 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, Meta
 
 from ledger.log.errors import (
-    ConflictError,
     InvalidRequestError,
     NotFoundError,
     UnauthorizedError,
@@ -20,7 +19,7 @@ from ledger.log.working_copy import Draft, Moment
 from ledger.tenant.people import require_givable, require_member
 from ledger.tenant.routes.logins import login_decoder
 from ledger.tenant.sessions import access_token, begin_session, record_refresh
-from ledger.tenant.state import Member
+from ledger.tenant.state import Member, TenantState
 from ledger.tenant.tenancy import Tenancy
 from ledger.tenant.tokens import ACCESS_SECONDS, Claims, live_credential, live_member
 from ledger.web.access import Principal
@@ -109,16 +108,17 @@ async def issue_token(
 async def refresh_token(
     request: Request[Any, Any, Any], service: NamedDependency[Service], tenancy: NamedDependency[Tenancy]
 ) -> Response[TokenAnswer]:
-    """By the refresh token in the body, or by a token or cookie that still holds; until the session is over."""
+    """By the refresh token, in the body or as Bearer, or by the cookie of a session; until the session is over. An
+    access token gets no other: who found one has it for minutes.
+    """
     ledger, asked = service.ledger, asked_of(request)
     if await request.body():
         token = (await read_json(request, _refresh_decoder)).refresh_token
+    elif asked.secret is not None:
+        token = asked.secret
     else:
-        # Whoever shows a live token in a header has been asked for nothing more.
-        principal = await service.access.principal(asked, request.scope["client"])
-        token = asked.secret or asked.session or ""
-        if principal.member_id is None:
-            raise ConflictError("only a member's session has tokens to renew; an agent gets one by its secret")
+        await service.access.principal(asked, request.scope["client"])
+        token = asked.session or ""
     service.access.rates.before_lookup(request.scope["client"])
     try:
         claims = tenancy.tokens.read(token)
@@ -128,6 +128,8 @@ async def refresh_token(
         raise UnauthorizedError(error.message) from None
     if claims.use == "agent":
         raise UnauthorizedError("an agent gets a token by its secret, at /auth/agent/token")
+    if claims.use != "refresh" and token != asked.session:
+        raise UnauthorizedError("this token gets no other one: send the refresh token that came with it")
     if claims.at >= log.committed.head.size:
         await ledger.refresh(log)
     now = ledger.clock()
@@ -161,10 +163,16 @@ async def revoke_tokens(
         if not own:
             principal.allowed("tokens:revoke")(moment)
             require_givable(giver, _role_of_revoked(moment, event, claims))
+        if event.agent is not UNSET and event.agent not in _agents(moment):
+            raise NotFoundError(f"no agent {event.agent[:64]!r} has a credential")
         return [Draft(event)]
 
     [item] = (await service.ledger.sequencer.submit(principal.log, decide)).items
     return Response(None, headers=where(item))
+
+
+def _agents(moment: Moment) -> set[str]:
+    return {credential.agent_id for credential in moment.state[TenantState].credentials.values()}
 
 
 def _revocation(principal: Principal, tenancy: Tenancy, wanted: RevokeRequest) -> tuple[TokenRevoked, Claims | None]:

@@ -153,9 +153,10 @@ def test_key_of_one_environment_knows_credentials_of_that_only(service, people):
         assert client.delete(f"{place_of('hidden-robot')}/{made['staging']['id']}").status_code == 204
 
 
-def test_key_of_some_agents_makes_credentials_of_these_only(service, people):
-    key = service.create_key(role="architect", agents=["mine"])
+def test_who_acts_for_an_agent_makes_credentials_of_this_one_only(service, people):
+    key = service.create_key(role="architect")
     with service.client(key["key"]) as client:
+        client.headers["x-agent-id"] = "mine"
         assert client.post(place_of("mine"), json={}).status_code == 201
         before = service.size()
         problem_of(client.post(place_of("theirs"), json={}), 403, "FORBIDDEN")

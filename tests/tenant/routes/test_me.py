@@ -128,7 +128,7 @@ def test_keys_and_agents_have_no_profile(service, people):
     agent = people.agent()
     before = service.size()
     for client in (people.key, agent):
-        for body in ({"name": "x"}, {"logo": "x"}, {"password": {"current": PASSWORD, "new": OTHER}}):
+        for body in ({"name": "x"}, {"logo": "https://x"}, {"password": {"current": PASSWORD, "new": OTHER}}):
             problem_of(client.patch(ME, json=body), 403, "FORBIDDEN")
     assert service.size() == before
 
@@ -139,7 +139,9 @@ def test_keys_and_agents_have_no_profile(service, people):
         ({}, ["body"]),
         ({"name": ""}, ["body", "name"]),
         ({"name": None}, ["body", "name"]),
-        ({"logo": "x" * 100_001}, ["body", "logo"]),
+        ({"logo": "https://" + "x" * 100_001}, ["body", "logo"]),
+        ({"logo": "javascript:alert(1)"}, ["body", "logo"]),
+        ({"name": "a\u202eb"}, ["body", "name"]),
         ({"role": "owner"}, ["body"]),
         ({"email": "other@example.org"}, ["body"]),
         ({"password": OTHER}, ["body", "password"]),

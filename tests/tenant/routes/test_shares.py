@@ -145,15 +145,6 @@ def test_who_may_make_list_and_revoke_links(service, owner):
             assert revoked == ((204 if role == "owner" else 409) if write else 403)
 
 
-def test_key_of_some_agents_makes_links_to_them_only(service, owner, nobody, entries):
-    key = service.create_key(role="owner", env="all", agents=["another-agent", "third"])["key"]
-    with service.client(key) as client:
-        for agents in (None, ["payments-agent"], ["another-agent", "payments-agent"]):
-            problem_of(client.post(SHARES, json={"agents": agents}), 403, "FORBIDDEN")
-        made = share(client, agents=["another-agent"])
-    assert {entry["data"]["agent_id"] for entry in shown(nobody, made)} == {"another-agent"}
-
-
 # ------------------------------------------------------------------------------------------------------------- looking
 
 

@@ -23,7 +23,8 @@ def test_switch_is_engaged_and_released_once_each(service, owner):
     assert state["actor"].startswith("key:")
     assert TIME.fullmatch(state["since"])
     assert engaged.headers["ledger-leaf-index"] == str(size)
-    again = owner.put(SWITCH, json={"reason": "another"})
+    problem_of(owner.put(SWITCH, json={"reason": "another"}), 409, "CONFLICT")
+    again = owner.put(SWITCH)
     assert again.json() == state == owner.get(SWITCH).json()
     assert "ledger-leaf-index" not in again.headers
     assert owner.get(f"{API}/tenant").json()["halted"] is True

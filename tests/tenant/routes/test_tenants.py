@@ -70,6 +70,7 @@ def test_owner_of_a_tenant_is_no_operator_and_sees_no_other(service, owner, made
 def test_tenant_that_is_there_is_changed_and_gets_no_second_key(owner, made):
     name = made["tenant_id"]
     for body, entries in (({}, 0), ({"plan": "free"}, 0), ({"plan": "starter"}, 1), ({"name": "Other"}, 1)):
+        problem_of(owner.post(ADMIN, json={"tenant_id": name, **body}), 409, "CONFLICT")
         answer = owner.post(f"{API}/auth/tenants", json={"tenant_id": name, **body})
         assert answer.status_code == 200
         assert answer.json()["owner_key"] is None

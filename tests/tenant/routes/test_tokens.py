@@ -112,13 +112,20 @@ def test_renewed_token_is_of_the_same_session(service, people):
     problem_of(refresh(people, tokens["refresh_token"]), 401, "UNAUTHORIZED")
 
 
-def test_token_or_cookie_that_still_holds_renews_itself(people):
+def test_cookie_and_refresh_token_renew_and_an_access_token_does_not(people):
+    """Who found an access token has it for minutes, not for the rest of the session."""
     person = people.member()
-    script, browser = people.script(person), people.browser(person)
+    tokens, browser = people.tokens(person), people.browser(person)
     foreign = people.with_cookie(browser.headers["cookie"], {})
-    for client in (script, browser):
+    for client in (people.service.client(tokens["refresh_token"]), browser):
         token = client.post(f"{API}/auth/refresh").raise_for_status().json()["access_token"]
         assert is_live(people.service.client(token))
+    for answer in (
+        people.service.client(tokens["access_token"]).post(f"{API}/auth/refresh"),
+        refresh(people, tokens["access_token"]),
+        refresh(people, browser.headers["cookie"].partition("=")[2]),
+    ):
+        problem_of(answer, 401, "UNAUTHORIZED")
     problem_of(foreign.post(f"{API}/auth/refresh"), 403, "FORBIDDEN")
     problem_of(people.nobody.post(f"{API}/auth/refresh"), 401, "UNAUTHORIZED")
 
@@ -128,7 +135,7 @@ def test_keys_and_agents_renew_nothing(service, people):
     token = people.agent_token(credential)
     before = service.size()
     for client in (people.key, service.client(token)):
-        problem_of(client.post(f"{API}/auth/refresh"), 409, "CONFLICT")
+        problem_of(client.post(f"{API}/auth/refresh"), 401, "UNAUTHORIZED")
     for text in (token, service.keys["owner_key"], credential["secret"], "x", "a.b.c"):
         problem_of(refresh(people, text), 401, "UNAUTHORIZED")
     assert service.size() == before
