@@ -37,7 +37,7 @@ def create(settings: Settings, tenant_id: str | None, name: str | None, plan: st
         click.echo(msgspec.json.encode(created).decode())
         return
     click.echo(f"tenant     {created['tenant_id']}")
-    click.echo(f"owner key  {created['owner_key'] or '(the tenant was there already)'}")
+    click.echo(f"owner key  {created['owner_key']}")
     click.echo(f"log vkey   {created['log_vkey']}")
     say("The owner key is shown this once.")
 

@@ -35,7 +35,8 @@ def test_keys_create_json(service: Service) -> None:
     assert made["key"].startswith(made["prefix"])
     assert (made["role"], made["env"], made["label"]) == ("auditor", "all", "an auditor")
     assert made["expires_at"] == "2096-12-31T23:00:00.000Z"
-    assert set(made) == {"id", "key", "prefix", "env", "role", "label", "created_at", "expires_at"}
+    about = {"id", "key", "prefix", "env", "role", "label", "created_at", "created_by", "expires_at"}
+    assert set(made) == about | {"agents", "triggers", "uploads"}
 
 
 def test_keys_list_shows_no_secret(service: Service) -> None:

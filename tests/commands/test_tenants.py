@@ -18,8 +18,9 @@ def test_tenant_made_beside_a_service_is_served_at_once(service: Service) -> Non
     assert first.split("  ")[:2] == ["example", "starter"]
     assert first.endswith(r"red \x1b[31m alert")
     assert second.startswith(service.keys["tenant_id"])
-    again = done(run_ledger("tenants", "create", "--id", "example", data=service.settings))
-    assert "there already" in again
+    refused(
+        run_ledger("tenants", "create", "--id", "example", data=service.settings), "there is a tenant example already"
+    )
     assert done(run_ledger("tenants", "list", data=service.settings)).splitlines()[0] == first
 
 

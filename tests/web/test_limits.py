@@ -63,7 +63,7 @@ def test_target_that_is_text_is_read(service, key, text):
     with Wire(service) as wire:
         wire.send(request(target=f"{EVENTS}?agent_id={text}", authorization=key))
         assert wire.answer().status == 200
-        wire.send(request(target=f"{EVENTS}/{text}", authorization=key))
+        wire.send(request(target=f"{EVENTS}/{text}?agent_id=a", authorization=key))
         assert wire.answer().status == 404
 
 
