@@ -35,7 +35,9 @@ def is_endorsed(event: SigningKeyRotated) -> bool:
     return previous.verify(endorsement_text(event.previous_vkey, event.vkey).encode(), signature)
 
 
-async def rotate_key(ledger: Ledger, log: Log, guard: Part, actor: str) -> tuple[SigningKeyRotated, Appended]:
+async def rotate_key(
+    ledger: Ledger, log: Log, guard: Part, actor: str = "operator"
+) -> tuple[SigningKeyRotated, Appended]:
     """Replace a log's signing key. `guard` is the part of the caller, who must still be allowed under the lock.
 
     Returns the event and where it went in that log. Raises ConflictError when another rotation came first.

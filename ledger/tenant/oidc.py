@@ -9,7 +9,6 @@ metadata name the very issuer that was asked for, and never shown to callers.
 import asyncio
 import base64
 import hashlib
-import ipaddress
 import re
 import secrets
 import ssl
@@ -110,20 +109,9 @@ def refusal_of_url(url: str, *, plain: bool = False) -> str | None:
     return None
 
 
-def refusal_of_issuer(issuer: str, *, inside: bool = True) -> str | None:
-    """Why an issuer cannot be configured, None when it can. One in this network only by who runs the service."""
-    refusal = refusal_of_url(issuer, plain=True) or ("has a query" if "?" in issuer else None)
-    if refusal is None and not inside and _is_inside(urlsplit(issuer).hostname or ""):
-        return "is an address in the service's own network"
-    return refusal
-
-
-def _is_inside(host: str) -> bool:
-    """Whether a host is this machine, or an address that nobody reaches from elsewhere."""
-    try:
-        return host in _LOOPBACK or not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
+def refusal_of_issuer(issuer: str) -> str | None:
+    """Why an issuer cannot be configured, None when it can."""
+    return refusal_of_url(issuer, plain=True) or ("has a query" if "?" in issuer else None)
 
 
 class Providers:

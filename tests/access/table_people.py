@@ -18,13 +18,14 @@ POST   /api/v1/setup                                           .333333. .333333.
 # Sessions. Keys and agents have none of a member's, which is a conflict and no refusal.
 POST   /api/v1/auth/refresh                                    ........ ........ ........ ........ ........ ........ .
 {"refresh_token": "{refresh_token}"}
-POST   /api/v1/auth/refresh                                    ........ ........ ........ ........ 11111111 11111111 1
+# By header a cookie gets a token; a token, but for the one that is for it, and a key get none.
+POST   /api/v1/auth/refresh                                    ......1. 11111111 11111111 11111111 11111111 11111111 1
 POST   /api/v1/auth/logout                                     ........ ........ ........ ........ 11111111 11111111 1
 POST   /api/v1/auth/revoke                                     ........ ........ ........ ........ 11111111 11111111 1
 {}
 POST   /api/v1/auth/revoke                                     ..33333. ..33333. 33333333 44333334 11111111 11111111 1
 {"member_id": "{member_id}"}
-POST   /api/v1/auth/revoke                                     ..33333. ..33333. 33333333 ..33333. 11111111 11111111 1
+POST   /api/v1/auth/revoke                                     ..33333. ..33333. 33333333 4433333. 11111111 11111111 1
 {"agent_id": "{agent_id}"}
 # Others' tokens are no tokens: whoever asks of one is told no more than that.
 POST   /api/v1/auth/revoke                                     ..33333. ..33333. 33333333 44444444 11111111 11111111 1

@@ -13,6 +13,8 @@ GET    /api/v1/plans                                           ........ ........
 GET    /api/v1/admin/tenants                                   3333333. 3333333. 33333333 3333333. 11111111 11111111 1
 POST   /api/v1/admin/tenants                                   3333333. 3333333. 33333333 3333333. 11111111 11111111 1
 {"tenant_id": "made-by-the-operator"}
+POST   /api/v1/auth/tenants                                    3333333. 3333333. 33333333 3333333. 11111111 11111111 1
+{"tenant_id": "made-or-changed-by-the-operator"}
 GET    /api/v1/admin/tenants/{tenant_id}                       ........ ........ ........ 4444444. 11111111 11111111 1
 PATCH  /api/v1/admin/tenants/{tenant_id}                       3333333. 3333333. 33333333 3333333. 11111111 11111111 1
 {"plan": "enterprise"}

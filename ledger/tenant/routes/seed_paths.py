@@ -31,11 +31,14 @@ _revoke_decoder = msgspec.json.Decoder(RevokeRequest)
 
 @post("/auth/keys/revoke", status_code=204, include_in_schema=False)
 async def revoke_key_of_body(
-    request: Request[Any, Any, Any], service: NamedDependency[Service], principal: NamedDependency[Principal]
+    request: Request[Any, Any, Any],
+    service: NamedDependency[Service],
+    principal: NamedDependency[Principal],
+    tenancy: NamedDependency[Tenancy],
 ) -> Response[None]:
     """The key's id in the body instead of the path."""
     wanted = await read_json(request, _revoke_decoder)
-    answer: Response[None] = await delete_key.fn(service, principal, wanted.key_id)
+    answer: Response[None] = await delete_key.fn(service, principal, tenancy, wanted.key_id)
     return answer
 
 

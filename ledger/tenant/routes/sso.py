@@ -269,7 +269,7 @@ async def put_config(
     wanted = await read_json(request, _provider_decoder)
     if wanted.provider in RESERVED:
         raise InvalidRequestError.at(["body", "provider"], "is a name that paths have already")
-    refusal = refusal_of_issuer(wanted.issuer, inside=principal.operator)
+    refusal = refusal_of_issuer(wanted.issuer)
     if refusal is not None:
         raise InvalidRequestError.at(["body", "issuer"], refusal)
     event = SsoConfigured(
@@ -315,11 +315,11 @@ async def run_test(
         if configured is None:
             raise NotFoundError("there is no such provider")
         issuer = configured.issuer
-    return await _tested(tenancy, issuer or "", principal.operator)
+    return await _tested(tenancy, issuer or "")
 
 
-async def _tested(tenancy: Tenancy, issuer: str, inside: bool) -> CheckAnswer:
-    refusal = refusal_of_issuer(issuer, inside=inside)
+async def _tested(tenancy: Tenancy, issuer: str) -> CheckAnswer:
+    refusal = refusal_of_issuer(issuer)
     if refusal is not None:
         return CheckAnswer(False, issuer, [Check("address", False, f"the issuer {refusal}")], [])
     checks = [Check("address", True)]

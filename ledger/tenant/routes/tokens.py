@@ -22,7 +22,7 @@ from ledger.tenant.sessions import access_token, begin_session, record_refresh
 from ledger.tenant.state import Member, TenantState
 from ledger.tenant.tenancy import Tenancy
 from ledger.tenant.tokens import ACCESS_SECONDS, Claims, live_credential, live_member
-from ledger.web.access import Principal
+from ledger.web.access import Principal, TenantMismatchError
 from ledger.web.doors import asked_of
 from ledger.web.permissions import permissions_of
 from ledger.web.service import Service
@@ -114,11 +114,11 @@ async def refresh_token(
     ledger, asked = service.ledger, asked_of(request)
     if await request.body():
         token = (await read_json(request, _refresh_decoder)).refresh_token
-    elif asked.secret is not None:
-        token = asked.secret
     else:
-        await service.access.principal(asked, request.scope["client"])
-        token = asked.session or ""
+        token = asked.secret or asked.session or ""
+        if not _renews(tenancy, token):
+            # A live session's cookie does, and nothing else that is live.
+            await service.access.principal(asked, request.scope["client"])
     service.access.rates.before_lookup(request.scope["client"])
     try:
         claims = tenancy.tokens.read(token)
@@ -126,6 +126,8 @@ async def refresh_token(
     except (UnauthorizedError, NotFoundError) as error:
         service.access.rates.missed(request.scope["client"])
         raise UnauthorizedError(error.message) from None
+    if asked.tenant not in (None, log.record.tenant_id):
+        raise TenantMismatchError("X-Tenant-Id is not the credential's tenant")
     if claims.use == "agent":
         raise UnauthorizedError("an agent gets a token by its secret, at /auth/agent/token")
     if claims.use != "refresh" and token != asked.session:
@@ -169,6 +171,13 @@ async def revoke_tokens(
 
     [item] = (await service.ledger.sequencer.submit(principal.log, decide)).items
     return Response(None, headers=where(item))
+
+
+def _renews(tenancy: Tenancy, token: str) -> bool:
+    try:
+        return tenancy.tokens.read(token).use == "refresh"
+    except UnauthorizedError:
+        return False
 
 
 def _agents(moment: Moment) -> set[str]:

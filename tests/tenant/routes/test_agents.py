@@ -45,6 +45,7 @@ def test_new_credential_is_shown_once(service, people, env):
         "env": env,
         "label": "größe 😀",
         "created_at": made["created_at"],
+        "created_by": people.key.get(f"{API}/auth/me").json()["actor"],
         "expires_at": None,
     }
     assert UUID7.fullmatch(made["id"]) and TIME.fullmatch(made["created_at"])

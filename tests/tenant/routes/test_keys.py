@@ -90,7 +90,6 @@ def test_label_is_sealed_in_the_log(service, owner):
         (b'{"env":"all","label":"\\ud800"}', 422, ["body", "label"]),
         (b'{"env":"all","label":"x","expires_at":"tomorrow"}', 422, ["body", "expires_at"]),
         (b'{"env":"all","label":"x","expires_at":"2020-01-01T00:00:00Z"}', 422, ["body", "expires_at"]),
-        (b'{"env":"all","label":"x","expires_at":"24h"}', 422, ["body", "expires_at"]),
         (b'{"env":"all","label":"x","expires_at":4102444800}', 422, ["body", "expires_at"]),
         (b'{"env":"all","label":"x","expires_at":"9999-12-31T23:59:59-01:00"}', 422, ["body", "expires_at"]),
     ],

@@ -118,7 +118,6 @@ def test_repeated_request_makes_no_second_link(owner):
         ({"agents": ["ä"]}, ["body", "agents", 0]),
         ({"envs": ["all"]}, ["body", "envs", 0]),
         ({"expires_at": "soon"}, ["body", "expires_at"]),
-        ({"expires_at": "1h"}, ["body", "expires_at"]),
         ({"expires_at": moment(days=91)}, ["body", "expires_at"]),
         ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-02T00:00:00Z"}, ["body", "until"]),
         ({"label": ""}, ["body", "label"]),
