@@ -13,7 +13,7 @@ import msgspec
 
 from ledger.commands.terminal import data_option, option, refusals, say
 from ledger.deployment import TENANT_PARTS, clock
-from ledger.log.entry import IdSource, format_uuid
+from ledger.log.entry import new_id
 from ledger.log.errors import ConfigurationError, ConflictError
 from ledger.log.events.tenants import TenantCreated
 from ledger.log.guard import Guard
@@ -163,7 +163,7 @@ def _fill(
 ) -> NewLedger:
     """Write the first entries of both logs, in one transaction, and begin to guard them."""
     now = clock()
-    tenant_id = format_uuid(IdSource(0).next(now))
+    tenant_id = new_id(now)
     owner: list[NewKey] = []
 
     def first_drafts(log: Log) -> list[Draft]:

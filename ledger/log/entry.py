@@ -103,6 +103,11 @@ def format_uuid(value: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def new_id(now: int) -> str:
+    """An id for something that is about to be made, at `now` milliseconds since the epoch."""
+    return format_uuid(IdSource(0).next(now))
+
+
 def parse_uuid(text: str) -> int | None:
     """The integer of a UUIDv7 in its one spelling, else None."""
     return int(text.replace("-", ""), 16) if _UUID7.match(text) else None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec import UNSET
 
 from ledger.log import canonical
-from ledger.log.entry import IdSource, format_time, format_uuid
+from ledger.log.entry import format_time, new_id
 from ledger.log.errors import ConflictError, NotFoundError, UnauthorizedError
 from ledger.log.events.credentials import KeyCreated, KeyEnv, KeyRevoked, Role
 from ledger.log.fold import State
@@ -55,7 +55,7 @@ def draft_key(
     scope: Scope = NO_SCOPE,
 ) -> NewKey:
     """A new key with its secret; nothing is stored until the draft is appended."""
-    key_id = format_uuid(IdSource(0).next(now))
+    key_id = new_id(now)
     random = new_random()
     secret, prefix = f"lk_{env}_{random}", f"lk_{env}_{random[:SHOWN_CHARACTERS]}"
     sealed = seal([("/data/label", canonical.encode(label))])

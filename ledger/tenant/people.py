@@ -14,7 +14,6 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from ledger.log.entry import IdSource, format_uuid
 from ledger.log.errors import ConflictError, ForbiddenError, NotFoundError
 from ledger.log.events.members import MemberChanged, MemberRemoved, MemberRole
 from ledger.log.fold import State
@@ -123,10 +122,6 @@ def plain_email(email: str) -> str:
 def is_email(text: str) -> bool:
     """Whether it has the form of an address; whether it works only a letter could tell."""
     return _EMAIL.match(text.strip()) is not None
-
-
-def new_member_id(now: int) -> str:
-    return format_uuid(IdSource(0).next(now))
 
 
 def require_member(moment: Moment, member_id: str) -> Member:

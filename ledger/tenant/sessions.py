@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from ledger.log.entry import IdSource, format_time, format_uuid
+from ledger.log.entry import format_time, new_id
 from ledger.log.errors import UnauthorizedError
 from ledger.log.events.credentials import TokenIssued
 from ledger.log.events.members import LoginSucceeded
@@ -52,7 +52,7 @@ async def begin_session(
     lock: he is not active, or has another password since.
     """
     now = service.ledger.clock()
-    session_id = format_uuid(IdSource(0).next(now))
+    session_id = new_id(now)
     until = now + (REFRESH_SECONDS if script else SESSION_SECONDS) * 1000
     issued = TokenIssued(session_id=session_id, expires_at=format_time(until), member_id=seen.member_id)
 
@@ -120,7 +120,7 @@ async def begin_agent_session(
     credential is no longer live under the lock, HaltedError while the tenant's kill switch is engaged.
     """
     now = service.ledger.clock()
-    session_id = format_uuid(IdSource(0).next(now))
+    session_id = new_id(now)
     until = min(now + AGENT_SECONDS * 1000, credential.expires_at or now + AGENT_SECONDS * 1000)
     claims = Claims(
         iss=log.origin,

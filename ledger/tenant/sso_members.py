@@ -8,11 +8,12 @@ account at the provider, suspend him.
 
 from collections.abc import Callable, Sequence
 
+from ledger.log.entry import new_id
 from ledger.log.events.members import MemberJoined, MemberRole
 from ledger.log.store import SideRow
 from ledger.log.working_copy import Draft, Log, Moment
 from ledger.tenant.id_tokens import Identity, SsoRefusedError
-from ledger.tenant.people import People, new_member_id, remove_member
+from ledger.tenant.people import People, remove_member
 from ledger.tenant.state import Member, Provider, TenantState
 from ledger.web.service import Service
 from ledger.web.writes import SealedTexts, seal_texts
@@ -58,7 +59,7 @@ async def _join_invited(
 async def _join_stranger(
     service: Service, people: People, log: Log, provider: Provider, email: str, name: str | None
 ) -> Member:
-    member_id = new_member_id(service.ledger.clock())
+    member_id = new_id(service.ledger.clock())
     texts = await seal_texts(service.ledger, log, {"email": email, "name": name}, member_id)
     kept = people.kept_of(log, member_id, email)
     taken = SsoRefusedError("again", "somebody joined with this e-mail address just now: begin again")

@@ -14,7 +14,7 @@ from ledger.log.events import EventClass, catalogue
 from ledger.log.store import Filter
 from ledger.log.working_copy import Log
 from ledger.web.access import Principal
-from ledger.web.listing import MAX_PAGE, EventAnswer, event_answer, find_page, refuse_others
+from ledger.web.listing import MAX_PAGE, EventAnswer, actor_of, event_answer, find_page, refuse_others
 from ledger.web.service import Service
 from ledger.web.times import read_moment
 
@@ -31,13 +31,8 @@ class AuditPage(msgspec.Struct, frozen=True):
     tree_size: int
 
 
-class _Acted(msgspec.Struct):
-    actor: str | None = None
-
-
 _FILTERS = frozenset({"action", "resource_type", "q", "since", "until", "limit", "cursor"})
 _TYPES = tuple(name for name, event in catalogue().items() if event.event_class is not EventClass.CALL)
-_acted = msgspec.json.Decoder(_Acted)
 
 
 @get("/audit-log", summary="List what was administered", tags=["events"])
@@ -75,5 +70,5 @@ def _is_wanted(name: str, action: str | None, resource_type: str | None) -> bool
 
 
 def _audit_entry(service: Service, log: Log, index: int, leaf: bytes) -> AuditEntry:
-    actor = _acted.decode(read_envelope(leaf).data).actor
+    actor = actor_of(read_envelope(leaf).data)
     return AuditEntry(**asdict(event_answer(service, log, index, leaf)), actor=actor)

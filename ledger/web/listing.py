@@ -18,6 +18,18 @@ from ledger.web.service import Service
 MAX_PAGE = 200
 
 
+class _Acted(msgspec.Struct):
+    actor: str | None = None
+
+
+_acted = msgspec.json.Decoder(_Acted)
+
+
+def actor_of(data: msgspec.Raw) -> str | None:
+    """Who did what an event says, None where it does not say who."""
+    return _acted.decode(data).actor
+
+
 class EventAnswer(msgspec.Struct, frozen=True):
     """An entry as lists show it. Sealed fields stand as commitments unless they were asked for and may be read."""
 

@@ -22,7 +22,7 @@ from ledger.log.errors import ConflictError, InvalidRequestError, UnavailableErr
 from ledger.log.export import Exported, Manifest, NotCommittedError, require_range, write_export
 from ledger.log.export_lines import CHUNK
 from ledger.log.export_spool import FieldCounts
-from ledger.log.store import CommittedHead, Row
+from ledger.log.store import Row
 from tests.log.stores import AroundStore
 from tests.log.world import DAY, NOON, TENANT, World, event
 from tests.running import run_verifier
@@ -105,15 +105,7 @@ def test_log_may_grow_while_an_export_is_written(
 ) -> None:
     with open_world() as world:
         world.fill(20)
-        look = world.ledger.store.covering_head
-
-        def grow_first(log_number: int, index: int) -> CommittedHead | None:
-            if world.size < 600:
-                world.fill(600)
-                world.commit_heads()
-            return look(log_number, index)
-
-        monkeypatch.setattr(world.ledger.store, "covering_head", grow_first)
+        world.grow_before_heads_are_looked_up(600, monkeypatch)
         export(world, tmp_path / "out", 0, 20)
         assert verify_export(str(tmp_path / "out"), world.keys).end == 20
 

@@ -15,7 +15,6 @@ from ledger.log.keys import create_signing_key
 from ledger.log.receipts import covering_head, disclosures_of, heads_line, tlog_proof
 from ledger.log.report import Reporter, draft_report, read_report
 from ledger.log.rotation import rotate_key
-from ledger.log.store import CommittedHead
 from ledger.log.submission import Part
 from ledger.tlog.note import parse_vkey
 from ledger.tlog.proof import parse_tlog_proof, verify_tlog_proof
@@ -79,15 +78,7 @@ def test_log_may_grow_while_a_receipt_is_made(
     """Its head is then of a larger tree than there was when somebody asked."""
     with open_world() as world:
         world.fill(20)
-        look = world.ledger.store.covering_head
-
-        def grow_first(log_number: int, index: int) -> CommittedHead | None:
-            if world.size < 600:
-                world.fill(600)
-                world.commit_heads()
-            return look(log_number, index)
-
-        monkeypatch.setattr(world.ledger.store, "covering_head", grow_first)
+        world.grow_before_heads_are_looked_up(600, monkeypatch)
         receipt = verify_receipt(world.receipt(19), world.keys)
         assert (receipt.leaf_index, receipt.checkpoint.tree_size) == (19, 600)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
+import pytest
 from ledger_verify import TrustedKeys, trusted_keys
 
 from ledger.deployment import TENANT_PARTS, open_ledger, open_store
@@ -27,7 +28,7 @@ from ledger.log.ledger import Release, data_key, initialise
 from ledger.log.receipts import fresh_receipt, receipt
 from ledger.log.report import Reporter, dedup_keys, draft_report, read_report
 from ledger.log.roots import RootLog
-from ledger.log.store import ROOT_LOG, Store
+from ledger.log.store import ROOT_LOG, CommittedHead, Store
 from ledger.log.store.keys import SqliteKeys
 from ledger.log.store.postgres import PostgresStore
 from ledger.log.store.sqlite import SqliteStore
@@ -221,6 +222,18 @@ class World:
 
     def commit_heads(self) -> int | None:
         return self.run(self.roots.commit_heads())
+
+    def grow_before_heads_are_looked_up(self, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the log have grown, and its head be committed, when somebody looks for the head that covers an entry."""
+        look = self.ledger.store.covering_head
+
+        def grow_first(log_number: int, index: int) -> CommittedHead | None:
+            if self.size < size:
+                self.fill(size)
+                self.commit_heads()
+            return look(log_number, index)
+
+        monkeypatch.setattr(self.ledger.store, "covering_head", grow_first)
 
     def close_day(self, date: str | None = None) -> DayDocument:
         return self.run(self.roots.close_day(date))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from ledger.log.entry import new_id
 from ledger.log.errors import ConflictError, ForbiddenError, LedgerError, NotFoundError
 from ledger.log.events.members import MemberChanged, MemberInvited, MemberJoined, MemberRemoved
 from ledger.log.fold import State
@@ -16,7 +17,6 @@ from ledger.tenant.people import (
     People,
     change_member,
     is_email,
-    new_member_id,
     plain_email,
     remove_member,
     require_member,
@@ -169,7 +169,7 @@ def test_vault_leads_from_an_address_to_its_member_until_he_goes(fresh_ledger):
     async def act(app, owner, nobody):
         people, log = app._tenancy.people, app.service.ledger.log(1)
         names = {name for name, _ in contents(fresh_ledger[0])["vault"]}
-        one, two = new_member_id(NOW), new_member_id(NOW + 1)
+        one, two = new_id(NOW), new_id(NOW + 1)
         await append(app, [drafted(people, log, one, "One@example.org", password="hash-1")])
         await append(app, [drafted(people, log, two, "two@example.org", invitation="a secret")])
         assert (people.find(log, " ONE@example.org"), people.find(log, "two@example.org")) == (one, two)
@@ -200,7 +200,7 @@ def test_address_stays_the_first_one_s(fresh_ledger):
 
     async def act(app, owner, nobody):
         people, log = app._tenancy.people, app.service.ledger.log(1)
-        one, two = new_member_id(NOW), new_member_id(NOW + 1)
+        one, two = new_id(NOW), new_id(NOW + 1)
         await append(
             app, [drafted(people, log, each, "same@example.org", password=f"of {each}") for each in (one, two)]
         )

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import UNSET, Meta
 
-from ledger.log.entry import IdSource, format_time, format_uuid, read_envelope
+from ledger.log.entry import format_time, new_id, read_envelope
 from ledger.log.errors import ConflictError, ForbiddenError, InvalidRequestError, NotFoundError, UnauthorizedError
 from ledger.log.events.calls import Env
 from ledger.log.events.credentials import AgentCredentialIssued, AgentCredentialRevoked
@@ -21,6 +21,7 @@ from ledger.tenant.sessions import begin_agent_session
 from ledger.tenant.state import Credential, TenantState
 from ledger.tenant.tenancy import Tenancy
 from ledger.web.access import Principal
+from ledger.web.listing import actor_of
 from ledger.web.service import Service
 from ledger.web.times import read_moment
 from ledger.web.writes import idempotency, read_json, seal_texts, sealed_texts_of, where, write
@@ -48,7 +49,7 @@ class CredentialAnswer(msgspec.Struct, frozen=True, kw_only=True):
     env: Env
     label: str | None
     created_at: str
-    created_by: str
+    created_by: str | None
     expires_at: str | None
 
 
@@ -66,10 +67,6 @@ class CredentialList(msgspec.Struct, frozen=True):
 class AgentTokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     agent_id: AgentId
     secret: Annotated[str, Meta(min_length=1, max_length=500)]
-
-
-class _Made(msgspec.Struct):
-    actor: str
 
 
 _new_decoder = msgspec.json.Decoder(NewCredentialRequest)
@@ -190,7 +187,7 @@ async def _create(
     )
     if expires_at is not None and expires_at <= now:
         raise InvalidRequestError.at(["body", "expires_at"], "lies in the past")
-    credential_id, secret = format_uuid(IdSource(0).next(now)), f"la_{wanted.env}_{new_random()}"
+    credential_id, secret = new_id(now), f"la_{wanted.env}_{new_random()}"
     texts = await seal_texts(ledger, log, {"label": wanted.label})
     event = AgentCredentialIssued(
         credential_id=credential_id,
@@ -227,7 +224,7 @@ def _answer(ledger: Ledger, log: Log, credential: Credential) -> CredentialAnswe
         env=credential.env,
         label=sealed_texts_of(ledger, log, credential.index).get("label"),
         created_at=envelope.recordedat,
-        created_by=msgspec.json.decode(envelope.data, type=_Made).actor,
+        created_by=actor_of(envelope.data),
         expires_at=None if credential.expires_at is None else format_time(credential.expires_at),
     )
 

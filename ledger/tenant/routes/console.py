@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 
 from ledger.log import canonical
-from ledger.log.entry import IdSource, format_uuid
+from ledger.log.entry import new_id
 from ledger.log.errors import TooLargeError
 from ledger.log.events.tenants import FeedbackSubmitted, Topic
 from ledger.log.report import decode
@@ -71,7 +71,7 @@ async def post_feedback(
     principal.require("feedback:write")
     wanted = await read_json(request, _feedback_decoder)
     texts = await seal_texts(service.ledger, principal.log, {"text": wanted.text})
-    feedback_id = format_uuid(IdSource(0).next(service.ledger.clock()))
+    feedback_id = new_id(service.ledger.clock())
 
     def decide(moment: Moment) -> list[Draft]:
         event = FeedbackSubmitted(

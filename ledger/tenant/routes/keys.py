@@ -19,6 +19,7 @@ from ledger.tenant.plans import require_room
 from ledger.tenant.state import Key, Scope, TenantState
 from ledger.tenant.tenancy import Tenancy
 from ledger.web.access import Principal
+from ledger.web.listing import actor_of
 from ledger.web.permissions import may_give
 from ledger.web.service import Service
 from ledger.web.times import read_moment
@@ -49,7 +50,7 @@ class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     label: str | None
     created_at: str
-    created_by: str
+    created_by: str | None
     expires_at: str | None
     agents: list[str] | None
     triggers: list[str] | None
@@ -78,10 +79,6 @@ class Validity(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str | None = None
     env: KeyEnv | None = None
     role: Role | None = None
-
-
-class _Made(msgspec.Struct):
-    actor: str
 
 
 _new_key_decoder = msgspec.json.Decoder(NewKeyRequest)
@@ -204,7 +201,7 @@ def _key_answer(service: Service, principal: Principal, key: Key) -> KeyAnswer:
         role=key.role,
         label=sealed_texts_of(service.ledger, log, key.index).get("label"),
         created_at=envelope.recordedat,
-        created_by=msgspec.json.decode(envelope.data, type=_Made).actor,
+        created_by=actor_of(envelope.data),
         expires_at=None if key.expires_at is None else format_time(key.expires_at),
         agents=None if key.scope.agents is None else sorted(key.scope.agents),
         triggers=None if key.scope.triggers is None else sorted(key.scope.triggers),

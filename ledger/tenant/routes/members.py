@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Meta
 
-from ledger.log.entry import format_time, read_envelope
+from ledger.log.entry import format_time, new_id, read_envelope
 from ledger.log.errors import ConflictError, InvalidRequestError
 from ledger.log.events.members import MemberInvited, MemberJoined, MemberRemoved, MemberRole
 from ledger.log.ledger import Ledger
@@ -19,7 +19,6 @@ from ledger.tenant.passwords import MAX_CHARACTERS, MIN_CHARACTERS
 from ledger.tenant.people import (
     change_member,
     is_email,
-    new_member_id,
     remove_member,
     require_givable,
     require_member,
@@ -205,7 +204,7 @@ async def join(
     """Make a member who has a password. Raises ConflictError when the address is a member's, and what `check` raises
     under the lock.
     """
-    member_id = new_member_id(service.ledger.clock())
+    member_id = new_id(service.ledger.clock())
     hashed = await tenancy.passwords.hash(wanted.password or "")
     texts = await seal_texts(
         service.ledger, principal.log, {"email": wanted.email.strip(), "name": wanted.name}, subject=member_id
@@ -234,7 +233,7 @@ async def _invite(
     service: Service, principal: Principal, tenancy: Tenancy, wanted: NewMemberRequest
 ) -> Response[NewMemberAnswer]:
     ledger, log, now = service.ledger, principal.log, service.ledger.clock()
-    member_id, secret = new_member_id(now), f"li_{new_random()}"
+    member_id, secret = new_id(now), f"li_{new_random()}"
     texts = await seal_texts(ledger, log, {"email": wanted.email.strip(), "name": wanted.name}, subject=member_id)
     event = MemberInvited(
         member_id=member_id,

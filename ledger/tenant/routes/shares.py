@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import asdict
 
 from ledger.log import canonical
-from ledger.log.entry import IdSource, format_time, format_uuid
+from ledger.log.entry import format_time, new_id
 from ledger.log.errors import InvalidRequestError
 from ledger.log.events import catalogue
 from ledger.log.events.calls import Env
@@ -135,7 +135,7 @@ async def create_share(
     since, until = _read(wanted.since, "since", now), _read(wanted.until, "until", now)
     if since is not None and until is not None and until <= since:
         raise InvalidRequestError.at(["body", "until"], "is not later than since")
-    share_id, secret = format_uuid(IdSource(0).next(now)), new_share_secret()
+    share_id, secret = new_id(now), new_share_secret()
     texts = await seal_texts(ledger, log, {"label": wanted.label})
     event = ShareCreated(
         share_id=share_id,

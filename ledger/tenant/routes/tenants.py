@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
-from ledger.log.entry import IdSource, format_uuid
+from ledger.log.entry import new_id
 from ledger.log.errors import ConflictError, InvalidRequestError, NotFoundError
 from ledger.log.events.tenants import Plan
 from ledger.log.store import LogRecord
@@ -100,7 +100,7 @@ async def create_or_change_tenant(
 async def _create(
     service: Service, principal: Principal, tenancy: Tenancy, wanted: NewTenantRequest
 ) -> Response[NewTenantAnswer]:
-    tenant_id = wanted.tenant_id or format_uuid(IdSource(0).next(service.ledger.clock()))
+    tenant_id = wanted.tenant_id or new_id(service.ledger.clock())
     made = await tenancy.tenants.create(tenant_id, wanted.name, wanted.plan or "free", _guard(principal))
     log = await asyncio.to_thread(service.ledger.log, made.founded.record.number)
     return await _answer(service, log, made.owner.secret, made.founded.items[1])
